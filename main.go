@@ -1,0 +1,4 @@
+// Command berth runs containers without a daemon.
+package main
+
+func main() {}
