@@ -1,0 +1,133 @@
+package nsenter
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// readResults takes the child's results from the shared memory. The executor
+// never grows a batch, so they are where the encoder put them.
+func (h *Run) readResults() {
+	for _, b := range h.batches {
+		buf := make([]byte, len(b.steps)*resultSize)
+		offset := b.offset + batchHeader + len(b.steps)*stepSize
+		if n, err := unix.Pread(h.child.memory, buf, int64(offset)); err != nil || n < len(buf) {
+			return
+		}
+		for i, step := range b.steps {
+			h.results[step] = decodeResult(buf[i*resultSize:])
+		}
+	}
+}
+
+// sendFailed explains a child that went away while the host still had steps
+// for it: a failed step, if there is one, says more than a broken socket.
+func (h *Run) sendFailed(err error) error {
+	h.readResults()
+	if failed := h.failedStep(); failed != nil {
+		return failed
+	}
+	if died := h.died(); died != nil {
+		return died
+	}
+	return err
+}
+
+// failedStep returns the child's step that ended the plan.
+func (h *Run) failedStep() error {
+	for i, r := range h.results {
+		if r.State == Failed {
+			return &StepError{Number: i + 1, Step: &h.plan.Steps[i], Err: r.Errno()}
+		}
+	}
+	return nil
+}
+
+// outcome decides, once the control socket is closed, whether the payload
+// runs.
+func (h *Run) outcome() error {
+	if h.child == nil {
+		return nil
+	}
+	h.follow()
+	if failed := h.failedStep(); failed != nil {
+		return failed
+	}
+	// An execve that worked never returned: its step is the one still running.
+	for i := len(h.results) - 1; i >= 0; i-- {
+		if h.results[i].State == Running {
+			if isExec(&h.plan.Steps[i]) {
+				return nil
+			}
+			break
+		}
+	}
+	if err := h.died(); err != nil {
+		return err
+	}
+	return ErrNoExec
+}
+
+// isExec reports whether a step replaces the process's program.
+func isExec(s *Step) bool {
+	return s.Op == OpCall && s.Func == nil && (s.Call == unix.SYS_EXECVE || s.Call == unix.SYS_EXECVEAT)
+}
+
+// follow makes the process that a fork step started the child: it has the same
+// parent (CLONE_PARENT), and the one before it is gone.
+func (h *Run) follow() {
+	for i := range h.plan.Steps {
+		s := &h.plan.Steps[i]
+		if s.Who == Child && s.Op == OpFork && h.results[i].State == Done {
+			old := h.child.pid
+			_, _ = reap(old)
+			h.child.mu.Lock()
+			h.child.pid = int(h.results[i].Value)
+			h.child.mu.Unlock()
+		}
+	}
+}
+
+// died reaps a child that ended without a word and says in which step.
+func (h *Run) died() error {
+	step := -1
+	for i, r := range h.results {
+		if r.State == Running && h.plan.Steps[i].Who == Child {
+			step = i
+		}
+	}
+	if step < 0 && h.allDone() {
+		return nil
+	}
+	h.child.kill()
+	status, err := h.child.wait()
+	if err != nil {
+		return err
+	}
+	cause := fmt.Errorf("%w: %s", ErrChildDied, describe(status))
+	if step < 0 {
+		return cause
+	}
+	return &StepError{Number: step + 1, Step: &h.plan.Steps[step], Err: cause}
+}
+
+// allDone reports whether no child step is left undone.
+func (h *Run) allDone() bool {
+	for _, b := range h.batches {
+		for _, step := range b.steps {
+			if h.results[step].State == Pending {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// describe puts a wait status into words.
+func describe(s unix.WaitStatus) string {
+	if s.Signaled() {
+		return "killed by " + unix.SignalName(s.Signal())
+	}
+	return fmt.Sprintf("exit status %d", s.ExitStatus())
+}
