@@ -1,0 +1,112 @@
+# berth's Makefile. "make help" lists the targets; the plain ones need Go, a C
+# compiler and make, "make setup" installs what the tests need besides.
+
+GO      ?= go
+PREFIX  ?= /usr/local
+DESTDIR ?=
+OUT     := .build
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+# One static binary. With musl the executor's start costs a fifth of what static
+# glibc costs (ADR on the C library), so musl-gcc is taken where it is installed.
+# It has no kernel headers of its own: -idirafter finds the system's after musl's.
+MUSL := $(shell command -v musl-gcc 2>/dev/null)
+export CGO_ENABLED := 1
+export CC := $(if $(MUSL),musl-gcc,gcc)
+export CGO_CFLAGS := -O2 $(if $(MUSL),-idirafter /usr/include -idirafter /usr/include/$(shell gcc -print-multiarch 2>/dev/null))
+
+# netgo and osusergo: no resolver or user database of a C library in a static
+# binary. urfave_cli_no_docs: leaves out a Markdown library that costs start-up.
+TAGS    := netgo,osusergo,urfave_cli_no_docs,embedbox
+LDFLAGS := -s -w -linkmode external -extldflags "-static" -X main.version=$(VERSION)
+# No path and no time of this machine ends up in the binary, so two builds of a
+# commit are equal byte for byte.
+GOFLAGS_ALL := -trimpath -buildvcs=false -tags $(TAGS)
+GOBUILD := $(GO) build $(GOFLAGS_ALL) -ldflags '$(LDFLAGS)'
+GOTEST  := $(GO) test $(GOFLAGS_ALL)
+
+BOX         := image/box.tar
+BOX_SOURCES := $(shell find box -type f 2>/dev/null)
+LINTER      := $(OUT)/bin/golangci-lint
+PACKAGES     = $(shell $(GO) list -tags $(TAGS) ./...)
+
+# The lines "target: ## text" below are what help prints.
+.DEFAULT_GOAL := build
+.PHONY: build demo setup test test-unit test-root test-vm test-vm-short test-soak fuzz \
+	vet lint bench man install build-arm64 clean help
+
+build: $(BOX) ## build ./berth, one static binary (the default)
+	$(GOBUILD) -o berth .
+
+# The embedded image changes only when its sources do.
+$(BOX): $(BOX_SOURCES)
+	@if [ -f box/build.sh ]; then sh box/build.sh $(abspath $@); fi
+
+demo: build ## build, then run a container with no network and leave nothing behind
+	@sh tests/demo.sh ./berth
+
+setup: ## install what the tests need from Debian's packages (root), or say what is missing
+	@sh tests/setup.sh
+
+test: ## set up and run everything: vet, lint, unit, root and a short VM run
+	@sh tests/all.sh
+
+test-unit: $(BOX) ## tests of every package; those that need root skip without it
+	$(GOTEST) $(filter-out berth/tests,$(PACKAGES))
+
+test-root: build ## everything that needs root, with nothing allowed to skip
+	@[ "$$(id -u)" = 0 ] || { echo "test-root: needs root: sudo make test-root" >&2; exit 1; }
+	CI=true BERTH_BIN=$(abspath berth) $(GOTEST) -count=1 -timeout 20m $(PACKAGES)
+
+test-vm: build ## the root tests in a Debian machine with systemd and cgroup v2 (QEMU)
+	@sh tests/vm/suite.sh
+
+test-vm-short: build ## the same, short enough for every change
+	@sh tests/vm/suite.sh -short
+
+test-soak: build ## long counts: thousands of runs, exit codes, output sizes (root)
+	@[ "$$(id -u)" = 0 ] || { echo "test-soak: needs root: sudo make test-soak" >&2; exit 1; }
+	CI=true BERTH_SOAK=1 BERTH_BIN=$(abspath berth) $(GOTEST) -count=1 -timeout 4h -run Soak -v ./tests/...
+
+FUZZTIME ?= 30s
+fuzz: $(BOX) ## run every fuzz test for FUZZTIME (default 30s)
+	@GO="$(GO)" TAGS="$(TAGS)" sh tests/fuzz.sh $(FUZZTIME)
+
+vet: $(BOX)
+	$(GO) vet $(GOFLAGS_ALL) ./...
+
+lint: $(LINTER) $(BOX) ## golangci-lint with .golangci.yml, and the rules of tests/style
+	$(LINTER) run --timeout 15m
+	$(GOTEST) -count=1 ./tests/style
+
+# The linter is a tool of a module of its own: its hundreds of requirements
+# must not choose the versions of berth's dependencies.
+$(LINTER): tests/tools/go.mod tests/tools/go.sum
+	@mkdir -p $(@D)
+	CC=gcc CGO_CFLAGS= $(GO) build -C tests/tools -trimpath -buildvcs=false -ldflags='-s -w' -o $(abspath $@) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+bench: build ## compare with crun, runc, bubblewrap, podman and docker (root, Debian)
+	$(GO) run $(GOFLAGS_ALL) ./bench
+
+man: ## write docs/man from the commands' own help
+	@if [ -d docs/genman ]; then $(GO) run $(GOFLAGS_ALL) ./docs/genman -o docs/man; else echo "man: docs/genman is not there" >&2; exit 1; fi
+
+install: build ## install the binary, man pages and completion (DESTDIR, PREFIX)
+	install -D -m 755 berth $(DESTDIR)$(PREFIX)/bin/berth
+	@for page in docs/man/*.1; do [ ! -f "$$page" ] || install -D -m 644 "$$page" "$(DESTDIR)$(PREFIX)/share/man/man1/$${page##*/}"; done
+	@[ ! -f docs/completion/berth.bash ] || install -D -m 644 docs/completion/berth.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/berth
+
+# Debian's cross compiler has no musl, so this one is static glibc. The overlay
+# puts the arm64 image where the amd64 one is embedded from.
+build-arm64: ## build ./berth-arm64 with Debian's cross compiler
+	@command -v aarch64-linux-gnu-gcc >/dev/null || { echo "build-arm64: apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross" >&2; exit 1; }
+	@mkdir -p $(OUT)/arm64
+	GOARCH=arm64 sh box/build.sh $(abspath $(OUT)/arm64/box.tar)
+	@echo '{"Replace":{"$(abspath $(BOX))":"$(abspath $(OUT)/arm64/box.tar)"}}' >$(OUT)/arm64/overlay.json
+	CC=aarch64-linux-gnu-gcc CGO_CFLAGS=-O2 GOARCH=arm64 $(GOBUILD) -overlay $(OUT)/arm64/overlay.json -o berth-arm64 .
+
+clean: ## remove what was built, with the cached disks and fixtures
+	rm -rf berth berth-arm64 $(BOX) $(OUT)
+
+help: ## list the targets
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r name text; do printf '  %-15s %s\n' "$$name" "$$text"; done

@@ -1,0 +1,62 @@
+#!/bin/sh
+# Installs what the tests need from Debian's packages, and builds the cached
+# fixture. Without apt-get or without root it says what is missing and fails.
+set -eu
+cd "$(dirname "$0")/.."
+
+# command or file to look for, and the Debian package that brings it
+needs="
+gcc gcc
+make make
+git git
+musl-gcc musl-tools
+strace strace
+/bin/busybox busybox-static
+debootstrap debootstrap
+setfattr attr
+setcap libcap2-bin
+ip iproute2
+nft nftables
+mkfs.ext4 e2fsprogs
+qemu-system-x86_64 qemu-system-x86
+skopeo skopeo
+umoci umoci
+aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
+/usr/aarch64-linux-gnu/lib/libc.a libc6-dev-arm64-cross
+/usr/include/linux/openat2.h linux-libc-dev
+"
+PATH=$PATH:/usr/sbin:/sbin
+missing=$(echo "$needs" | while read -r what package; do
+	case $what in
+	"") continue ;;
+	/*) [ -e "$what" ] || echo "$package" ;;
+	*) command -v "$what" >/dev/null || echo "$package" ;;
+	esac
+done | sort -u | tr '\n' ' ')
+
+if [ -n "$missing" ]; then
+	if ! command -v apt-get >/dev/null; then
+		echo "setup: missing: $missing" >&2
+		echo "setup: these are Debian's package names; install them with this system's package manager" >&2
+		exit 1
+	fi
+	if [ "$(id -u)" != 0 ]; then
+		echo "setup: missing: $missing" >&2
+		echo "setup: run: sudo apt-get install -y --no-install-recommends $missing" >&2
+		exit 1
+	fi
+	echo "setup: apt-get install $missing"
+	mkdir -p .build
+	if ! { apt-get update && DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y --no-install-recommends $missing; } >.build/setup.log 2>&1 </dev/null; then
+		tail -20 .build/setup.log >&2
+		exit 1
+	fi
+fi
+if ! command -v go >/dev/null; then
+	echo "setup: Go 1.26 or newer is missing: https://go.dev/dl" >&2
+	exit 1
+fi
+
+[ "$(id -u)" = 0 ] && sh tests/fixture/debootstrap.sh bookworm >/dev/null
+echo "setup: done"

@@ -1,0 +1,38 @@
+#!/bin/sh
+# make test-vm and test-vm-short: compiles the test binaries that need a kernel,
+# hands them and ./berth to the virtual machine, and runs them there as root.
+#   tests/vm/suite.sh [-short]
+#
+# -short passes -short to every test binary, runs the scripts named vm_*.txtar
+# only, and stops after 8 minutes.
+set -eu
+cd "$(dirname "$0")/../.."
+short=
+limit=5400
+[ "${1:-}" != -short ] || { short=-test.short; limit=480; }
+
+# Packages with tests that need root; each is tested where it has any.
+wanted="nsenter state rootfs cgroup container image cli cli/oci tests tests/ledger"
+tags=netgo,osusergo,urfave_cli_no_docs,embedbox
+work=$(mktemp -d "${TMPDIR:-/tmp}/berth-suite.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/suite"
+
+for package in $wanted; do
+	ls "$package"/*_test.go >/dev/null 2>&1 || continue
+	# Static, like the product: the guest's C library may be older than the host's.
+	go test -c -trimpath -buildvcs=false -tags "$tags" -vet=off \
+		-ldflags '-s -w -linkmode external -extldflags "-static"' \
+		-o "$work/suite/$(echo "$package" | tr / _).test" "./$package"
+	# Tests read their testdata, scripts and golden files from their own folder.
+	mkdir -p "$work/suite/$package"
+	for data in testdata scripts; do
+		[ ! -d "$package/$data" ] || cp -a "$package/$data" "$work/suite/$package/"
+	done
+done
+cp tests/vm/guest-suite.sh "$work/suite/run"
+set -- -f "$work/suite" -f ./berth -t "$limit" -e "WANTED=$wanted" -e "SHORT=$short"
+if [ -z "$short" ]; then
+	set -- "$@" -f "$(sh tests/fixture/debootstrap.sh bookworm)"
+fi
+sh tests/vm/run.sh "$@" sh suite/run
