@@ -1,0 +1,102 @@
+package state
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	stagingPrefix = ".tmp-"
+	// userHZ is the unit of start times in /proc: fixed at 100 for all
+	// architectures that berth supports (USER_HZ).
+	userHZ = 100
+)
+
+// StagingName returns a name for a file or directory that is not finished:
+// .tmp-PID-NANOSECONDS, the calling process and its time since boot. Sweep
+// removes it once that process has ended. Two calls in the same nanosecond
+// give the same name, so create with O_EXCL and ask again.
+func StagingName() string {
+	var ts unix.Timespec
+	// Cannot fail: CLOCK_BOOTTIME is in every kernel since 2.6.39. Wall clocks
+	// jump, and would make Sweep take a running write for a leftover.
+	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts)
+	return stagingPrefix + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatInt(ts.Nano(), 10)
+}
+
+// abandoned reports whether Sweep may remove an entry of this name: a removal
+// that was begun, or staging whose maker has ended. Whether its pid was given
+// to another process since shows in the start time.
+func abandoned(name string) bool {
+	if strings.HasPrefix(name, removingPrefix) {
+		return true
+	}
+	rest, ok := strings.CutPrefix(name, stagingPrefix)
+	if !ok {
+		return false
+	}
+	pidText, nsText, _ := strings.Cut(rest, "-")
+	pid, pidErr := strconv.Atoi(pidText)
+	made, nsErr := strconv.ParseInt(nsText, 10, 64)
+	if pidErr != nil || nsErr != nil || pid <= 0 {
+		return false
+	}
+	st, err := readStat(pid)
+	if errors.Is(err, ErrProcessGone) {
+		return true
+	}
+	if err != nil {
+		return false
+	}
+	var now unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &now) != nil {
+		return false
+	}
+	// Made before that process began, or in the future: in another boot.
+	return !st.running() || made/(1e9/userHZ) < int64(st.start) || made > now.Nano()
+}
+
+// Sweep removes what interrupted writes and removals left: in both roots, in
+// the folders of the layout, and in every container's, volume's and address
+// folder. It returns the paths that it removed. It takes no lock and disturbs
+// nobody who is at work; one path that resists does not keep the others.
+func Sweep(d Dirs) (removed []string, err error) {
+	dirs := append([]string{d.Root, d.Run}, d.folders()...)
+	for _, parent := range []string{d.Containers(), d.RunContainers(), d.OCI(), d.Volumes(), d.Addresses()} {
+		names, err := readNames(parent)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			// Not into a symlink, nor into what is about to be removed whole.
+			var st unix.Stat_t
+			path := parent + "/" + name
+			if !abandoned(name) && unix.Lstat(path, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
+				dirs = append(dirs, path)
+			}
+		}
+	}
+	var failed []error
+	for _, dir := range dirs {
+		names, err := readNames(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			failed = append(failed, err)
+		}
+		for _, name := range names {
+			if !abandoned(name) {
+				continue
+			}
+			if err := RemoveTree(dir + "/" + name); err != nil {
+				failed = append(failed, err)
+				continue
+			}
+			removed = append(removed, dir+"/"+name)
+		}
+	}
+	return removed, errors.Join(failed...)
+}
