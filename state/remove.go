@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -34,7 +33,7 @@ func RemoveTree(path string) error {
 		return fmt.Errorf("remove %q: not a removable path", path)
 	}
 	if !strings.HasPrefix(base, removingPrefix) && !strings.HasPrefix(base, stagingPrefix) {
-		moved := removingPrefix + strings.TrimPrefix(StagingName(), stagingPrefix)
+		moved := removingName()
 		err := rename(path, dir+moved)
 		if errors.Is(err, unix.ENOENT) {
 			return nil
@@ -61,9 +60,8 @@ func RemoveTree(path string) error {
 
 // remover removes one tree.
 type remover struct {
-	buf     []byte
-	top     int // the tree's own directory, where deep ones are moved to
-	hoisted int
+	buf []byte
+	top int // the tree's own directory, where deep ones are moved to
 }
 
 // remove takes name out of the directory parent; path is for errors.
@@ -160,8 +158,9 @@ func (r *remover) pass(fd int, path string, depth int) (found int, err error) {
 // finds it.
 func (r *remover) hoist(parent int, name, path string) error {
 	for {
-		r.hoisted++
-		to := removingPrefix + strconv.Itoa(r.hoisted)
+		// A name never used before: another remover of this tree may still hold
+		// a directory open whose name has become free.
+		to := removingName()
 		err := retry(func() error {
 			return unix.Renameat2(parent, name, r.top, to, unix.RENAME_NOREPLACE)
 		})
@@ -174,6 +173,9 @@ func (r *remover) hoist(parent int, name, path string) error {
 		return nil
 	}
 }
+
+// removingName returns a name for what is being removed.
+func removingName() string { return removingPrefix + strings.TrimPrefix(StagingName(), stagingPrefix) }
 
 func rmdir(parent int, name string) error {
 	return retry(func() error { return unix.Unlinkat(parent, name, unix.AT_REMOVEDIR) })
