@@ -1,0 +1,49 @@
+package ledger
+
+import (
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// growth lists what a test may add under berth's roots: the image store and
+// caches, which containers share and leave in place. What is being written there
+// under a temporary name, which starts with a dot, must be gone all the same.
+func growth() []string { return []string{"image", "layer", "cache", "build"} }
+
+// layout lists what berth makes below its roots the first time it runs: the
+// folders of state.Dirs and the marker of the boot.
+func layout() []string {
+	return append(growth(), "container", "volume", "network", "oci", "name", "address", "boot")
+}
+
+// files lists everything under one of berth's roots, links and devices
+// included, but for layout and growth.
+func files(root string) counts {
+	c := counts{}
+	// Files come and go during the walk: errors mean nothing here.
+	_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || path == root {
+			return nil
+		}
+		rel, _ := filepath.Rel(root, path)
+		parts := strings.Split(rel, "/")
+		if len(parts) == 1 && slices.Contains(layout(), rel) {
+			return nil
+		}
+		if !slices.Contains(growth(), parts[0]) {
+			c[d.Type().String()[:1]+" "+path]++
+			return nil
+		}
+		if strings.HasPrefix(d.Name(), ".") {
+			c[d.Type().String()[:1]+" "+path]++
+		}
+		// An unpacked layer is the image's: its names say nothing.
+		if d.IsDir() && parts[0] == "layer" {
+			return fs.SkipDir
+		}
+		return nil
+	})
+	return c
+}
