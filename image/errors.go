@@ -1,0 +1,38 @@
+package image
+
+import "errors"
+
+// Sentinels of this package; match them with errors.Is.
+var (
+	// ErrInvalidReference: the text is no docker reference.
+	ErrInvalidReference = errors.New("invalid reference format")
+	// ErrCorrupt: stored content does not match its digest, size or schema.
+	ErrCorrupt = errors.New("image store content is damaged")
+	// ErrHostileEntry: a layer entry tries to leave the layer, or cannot exist in
+	// one. The error around it names the entry.
+	ErrHostileEntry = errors.New("layer entry refused")
+	// ErrLayerTooBig: a layer exceeds the limits against bombs.
+	ErrLayerTooBig = errors.New("layer exceeds its limits")
+	// ErrConflict: the image is in use or has other names; docker's text is in the
+	// error around it.
+	ErrConflict = errors.New("conflict")
+	// ErrNoBox: this binary was built without the embedded image.
+	ErrNoBox = errors.New("box image is not built in: build with make")
+	// ErrNotUnpacked: the image's blobs are stored but a layer tree is missing;
+	// Store.Materialize unpacks it.
+	ErrNotUnpacked = errors.New("image layer is not unpacked")
+)
+
+// NoSuchImageError says that nothing in the store goes by Ref.
+type NoSuchImageError struct {
+	// Ref is what was asked for, with docker's default tag where it has none.
+	Ref string
+}
+
+func (e *NoSuchImageError) Error() string { return "No such image: " + e.Ref }
+
+// conflictError carries docker's sentence and matches ErrConflict.
+type conflictError struct{ text string }
+
+func (e *conflictError) Error() string        { return "conflict: " + e.text }
+func (e *conflictError) Is(target error) bool { return target == ErrConflict }

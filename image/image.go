@@ -1,0 +1,217 @@
+package image
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime"
+	"time"
+)
+
+// Image is one image of the store, under one of its names.
+type Image struct {
+	// ID is the digest of the image's config: docker's image id.
+	ID Digest
+	// Manifest is the digest by which registries know it.
+	Manifest Digest
+	// Ref is the full reference, "" for an image without a name.
+	Ref string
+	// Created is zero when the image does not say.
+	Created                   time.Time
+	Architecture, OS, Variant string
+	// Config holds a container's defaults.
+	Config Config
+	// Layers are the overlay lower directories, absolute, topmost first.
+	Layers []string
+	// Size is the content of all layers in bytes.
+	Size int64
+	// Box is set for the embedded image: the digest of the archive it came from.
+	Box Digest
+	// Err says what is damaged, in what List returns; the fields that could not be
+	// read are zero.
+	Err error
+}
+
+// Details is what inspect and history show beyond Image.
+type Details struct {
+	Image
+	Manifest Manifest
+	Config   ImageConfig
+	// Refs are all names of the image, in full.
+	Refs []string
+	// LayerSizes are in bytes, bottom first, one per RootFS.DiffIDs.
+	LayerSizes []int64
+}
+
+// entry is one row of the index with what it leads to.
+type entry struct {
+	desc     Descriptor
+	manifest Manifest
+	config   ImageConfig
+}
+
+func (e entry) ref() string { return e.desc.Annotations[annotationRefName] }
+func (e entry) id() Digest  { return e.manifest.Config.Digest }
+
+// readEntry reads and verifies the manifest and the config behind one row. A
+// row that is itself an index leads to this machine's platform.
+func (s *Store) readEntry(desc Descriptor) (entry, error) {
+	e := entry{desc: desc}
+	target := desc
+	if desc.MediaType == MediaTypeIndex || desc.MediaType == MediaTypeDockerList {
+		var err error
+		if target, err = s.selectPlatform(desc); err != nil {
+			return e, err
+		}
+	}
+	b, err := s.readBlob(target)
+	if err != nil {
+		return e, fmt.Errorf("read manifest of %s: %w", desc.Digest, err)
+	}
+	if err := decodeManifest(b, &e.manifest); err != nil {
+		return e, fmt.Errorf("read manifest %s: %w", target.Digest, err)
+	}
+	if b, err = s.readBlob(e.manifest.Config); err != nil {
+		return e, fmt.Errorf("read config of %s: %w", desc.Digest, err)
+	}
+	if err := json.Unmarshal(b, &e.config); err != nil {
+		return e, fmt.Errorf("read config %s: %w: %w", e.id(), ErrCorrupt, err)
+	}
+	if len(e.config.RootFS.DiffIDs) != len(e.manifest.Layers) {
+		return e, fmt.Errorf("read config %s: %w: %d diff ids for %d layers",
+			e.id(), ErrCorrupt, len(e.config.RootFS.DiffIDs), len(e.manifest.Layers))
+	}
+	for _, d := range e.config.RootFS.DiffIDs {
+		if err := d.Validate(); err != nil {
+			return e, fmt.Errorf("read config %s: %w: %w", e.id(), ErrCorrupt, err)
+		}
+	}
+	return e, nil
+}
+
+// decodeManifest refuses a document that could be read as manifest and index both
+// (CVE-2021-41190).
+func decodeManifest(b []byte, m *Manifest) error {
+	var both struct {
+		Manifest
+		Manifests json.RawMessage `json:"manifests"`
+		FSLayers  json.RawMessage `json:"fsLayers"`
+	}
+	if err := json.Unmarshal(b, &both); err != nil {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	if both.Manifests != nil || both.FSLayers != nil {
+		return fmt.Errorf("%w: both manifest and index", ErrCorrupt)
+	}
+	switch both.MediaType {
+	case "", MediaTypeManifest, MediaTypeDockerImage:
+	default:
+		return fmt.Errorf("%w: media type %q is no image manifest", ErrCorrupt, both.MediaType)
+	}
+	*m = both.Manifest
+	return nil
+}
+
+func (s *Store) selectPlatform(desc Descriptor) (Descriptor, error) {
+	b, err := s.readBlob(desc)
+	if err != nil {
+		return desc, fmt.Errorf("read index %s: %w", desc.Digest, err)
+	}
+	var index struct {
+		Index
+		Layers json.RawMessage `json:"layers"`
+		Config json.RawMessage `json:"config"`
+	}
+	if err := json.Unmarshal(b, &index); err != nil {
+		return desc, fmt.Errorf("read index %s: %w: %w", desc.Digest, ErrCorrupt, err)
+	}
+	if index.Layers != nil || index.Config != nil {
+		return desc, fmt.Errorf("read index %s: %w: both manifest and index", desc.Digest, ErrCorrupt)
+	}
+	for _, m := range index.Manifests {
+		if p := m.Platform; p != nil && p.OS == "linux" && p.Architecture == runtime.GOARCH {
+			return m, nil
+		}
+	}
+	return desc, fmt.Errorf("index %s holds no image for linux/%s", desc.Digest, runtime.GOARCH)
+}
+
+// image turns an entry into what callers see.
+func (s *Store) image(e entry) (Image, error) {
+	c := e.config
+	img := Image{
+		ID: e.id(), Manifest: e.desc.Digest, Ref: e.ref(), Box: Digest(e.desc.Annotations[annotationBox]),
+		Architecture: c.Architecture, OS: c.OS, Variant: c.Variant, Config: c.Config,
+	}
+	if c.Created != nil {
+		img.Created = *c.Created
+	}
+	chain := chainIDs(c.RootFS.DiffIDs)
+	img.Layers = make([]string, len(chain))
+	for i, id := range chain {
+		img.Layers[len(chain)-1-i] = s.layerPath(id)
+	}
+	for _, id := range chain {
+		if _, err := os.Lstat(s.layerPath(id)); errors.Is(err, fs.ErrNotExist) {
+			return img, fmt.Errorf("image %s: layer %s: %w", img.ID.Short(), id, ErrNotUnpacked)
+		}
+		rec, err := s.readLayer(id)
+		if err != nil {
+			return img, fmt.Errorf("image %s: read layer %s: %w", img.ID.Short(), id, err)
+		}
+		img.Size += rec.Size
+	}
+	return img, nil
+}
+
+// List returns one Image per name, and one per image without a name, in the order
+// of the index. A damaged image is listed with Err set; List itself fails only
+// when the index cannot be read.
+func (s *Store) List() ([]Image, error) {
+	index, err := s.readIndex()
+	if err != nil {
+		return nil, err
+	}
+	images := make([]Image, 0, len(index.Manifests))
+	for _, desc := range index.Manifests {
+		e, err := s.readEntry(desc)
+		img := Image{Manifest: desc.Digest, Ref: e.ref(), Err: err}
+		if err == nil {
+			img, err = s.image(e)
+			img.Err = err
+		}
+		images = append(images, img)
+	}
+	return images, nil
+}
+
+// Inspect returns everything known about the image that ref resolves to.
+func (s *Store) Inspect(ref string) (Details, error) {
+	index, err := s.readIndex()
+	if err != nil {
+		return Details{}, err
+	}
+	e, err := s.find(index, ref)
+	if err != nil {
+		return Details{}, err
+	}
+	d := Details{Manifest: e.manifest, Config: e.config}
+	if d.Image, err = s.image(e); err != nil {
+		return Details{}, err
+	}
+	for _, id := range chainIDs(e.config.RootFS.DiffIDs) {
+		rec, err := s.readLayer(id)
+		if err != nil {
+			return Details{}, err
+		}
+		d.LayerSizes = append(d.LayerSizes, rec.Size)
+	}
+	for _, desc := range index.Manifests {
+		if other, err := s.readEntry(desc); err == nil && other.id() == e.id() && other.ref() != "" {
+			d.Refs = append(d.Refs, other.ref())
+		}
+	}
+	return d, nil
+}

@@ -1,0 +1,288 @@
+package image
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"time"
+
+	"berth/state"
+)
+
+// ImportOptions describe the image that Import makes of a tar.
+type ImportOptions struct {
+	// Ref names the image; without one it goes by its id only.
+	Ref string
+	// Changes are Dockerfile instructions for the config.
+	Changes []string
+	// Message becomes the comment of the image's one history entry.
+	Message string
+	// Platform is "os[/architecture[/variant]]", default linux on this machine's
+	// architecture.
+	Platform string
+	// Created is now when zero.
+	Created time.Time
+	// Limits against bombs; zero means the defaults.
+	Limits Limits
+
+	box Digest
+}
+
+// Import makes a single-layer image of a tar: plain, or compressed with gzip,
+// bzip2 or zstd, told by its first bytes. The image appears, with its name, when
+// all of it is on disk. A name that another image had moves; that image stays
+// without it.
+func (s *Store) Import(ctx context.Context, r io.Reader, opts ImportOptions) (Image, error) {
+	config, err := newConfig(opts)
+	if err != nil {
+		return Image{}, err
+	}
+	var ref string
+	if opts.Ref != "" {
+		parsed, err := ParseReference(opts.Ref)
+		if err != nil {
+			return Image{}, err
+		}
+		if parsed.Digest != "" {
+			return Image{}, errors.New("cannot import digest reference")
+		}
+		ref = parsed.String()
+	}
+	if err := s.ensure(); err != nil {
+		return Image{}, err
+	}
+	// What is left of an importer that died; it may hold gigabytes.
+	if _, err := state.Sweep(s.dirs); err != nil {
+		return Image{}, fmt.Errorf("sweep interrupted writes: %w", err)
+	}
+	st, err := s.newStage()
+	if err != nil {
+		return Image{}, err
+	}
+	img, err := s.importStaged(ctx, st, r, config, ref, opts)
+	return img, errors.Join(err, st.discard())
+}
+
+func (s *Store) importStaged(ctx context.Context, st *stage, r io.Reader, config ImageConfig, ref string, opts ImportOptions) (Image, error) {
+	if err := st.receive(ctx, r, opts.Limits); err != nil {
+		return Image{}, fmt.Errorf("import layer: %w", err)
+	}
+	config.RootFS = RootFS{Type: "layers", DiffIDs: []Digest{st.diffID}}
+	configBlob, err := json.Marshal(config)
+	if err != nil {
+		return Image{}, fmt.Errorf("encode image config: %w", err)
+	}
+	manifest := Manifest{
+		SchemaVersion: 2, MediaType: MediaTypeManifest,
+		Config: Descriptor{MediaType: MediaTypeConfig, Digest: digestBytes(configBlob), Size: int64(len(configBlob))},
+		Layers: []Descriptor{st.blob},
+	}
+	manifestBlob, err := json.Marshal(manifest)
+	if err != nil {
+		return Image{}, fmt.Errorf("encode image manifest: %w", err)
+	}
+	desc := Descriptor{
+		MediaType: MediaTypeManifest, Digest: digestBytes(manifestBlob), Size: int64(len(manifestBlob)),
+		Platform: &Platform{OS: config.OS, Architecture: config.Architecture, Variant: config.Variant},
+	}
+	if opts.box != "" {
+		desc.Annotations = map[string]string{annotationBox: string(opts.box)}
+	}
+
+	lock, err := s.lock(ctx)
+	if err != nil {
+		return Image{}, err
+	}
+	defer lock.Close()
+	if err := s.commitBlob(st); err != nil {
+		return Image{}, err
+	}
+	if err := s.commitLayer(st, st.diffID); err != nil {
+		return Image{}, err
+	}
+	for _, b := range [][]byte{configBlob, manifestBlob} {
+		if _, err := s.writeBlob(b); err != nil {
+			return Image{}, err
+		}
+	}
+	index, err := s.readIndex()
+	if err != nil {
+		return Image{}, err
+	}
+	if err := s.writeIndex(withName(index, desc, ref)); err != nil {
+		return Image{}, err
+	}
+	return s.image(entry{desc: named(desc, ref), manifest: manifest, config: config})
+}
+
+// newConfig builds the config of an imported image, without its layer.
+func newConfig(opts ImportOptions) (ImageConfig, error) {
+	created := opts.Created
+	if created.IsZero() {
+		created = time.Now()
+	}
+	created = created.UTC()
+	config := ImageConfig{
+		Created: &created,
+		History: []History{{Created: &created, Comment: opts.Message}},
+	}
+	platform, err := ParsePlatform(opts.Platform)
+	if err != nil {
+		return config, err
+	}
+	config.OS, config.Architecture, config.Variant = platform.OS, platform.Architecture, platform.Variant
+	for _, change := range opts.Changes {
+		if err := applyChange(&config.Config, change); err != nil {
+			return config, err
+		}
+	}
+	return config, nil
+}
+
+// named returns desc carrying the name ref, or none.
+func named(desc Descriptor, ref string) Descriptor {
+	annotations := map[string]string{}
+	for k, v := range desc.Annotations {
+		annotations[k] = v
+	}
+	delete(annotations, annotationRefName)
+	if ref != "" {
+		annotations[annotationRefName] = ref
+	}
+	if len(annotations) == 0 {
+		annotations = nil
+	}
+	desc.Annotations = annotations
+	return desc
+}
+
+// withName returns the index with the image desc under the name ref. The image
+// that had the name stays, nameless when it has no other; a nameless row of desc
+// goes when desc gets a name.
+func withName(index Index, desc Descriptor, ref string) Index {
+	rows := make([]Descriptor, 0, len(index.Manifests)+1)
+	known := false
+	for _, row := range index.Manifests {
+		name := row.Annotations[annotationRefName]
+		switch {
+		case row.Digest == desc.Digest && (name == ref || name == ""):
+			continue
+		case row.Digest == desc.Digest:
+			known = true
+		case ref != "" && name == ref:
+			row = named(row, "")
+			if hasOther(index, row.Digest, ref) {
+				continue
+			}
+		}
+		rows = append(rows, row)
+	}
+	if ref != "" || !known {
+		rows = append(rows, named(desc, ref))
+	}
+	index.Manifests = rows
+	return index
+}
+
+// hasOther reports whether the manifest has a row under another name than ref.
+func hasOther(index Index, d Digest, ref string) bool {
+	for _, row := range index.Manifests {
+		if row.Digest == d && row.Annotations[annotationRefName] != ref {
+			return true
+		}
+	}
+	return false
+}
+
+// Tag gives the image that source resolves to one more name.
+func (s *Store) Tag(ctx context.Context, source, target string) error {
+	ref, err := ParseReference(target)
+	if err != nil {
+		return err
+	}
+	if ref.Digest != "" {
+		return errors.New("refusing to create a tag with a digest reference")
+	}
+	lock, err := s.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	index, err := s.readIndex()
+	if err != nil {
+		return err
+	}
+	e, err := s.find(index, source)
+	if err != nil {
+		return err
+	}
+	return s.writeIndex(withName(index, e.desc, ref.String()))
+}
+
+// Materialize unpacks the layers of an image whose blobs are stored but whose
+// trees are not, as when another tool wrote into the layout. Each blob must match
+// its digest, each tar the image's diff-id.
+func (s *Store) Materialize(ctx context.Context, ref string) error {
+	if err := s.ensure(); err != nil {
+		return err
+	}
+	index, err := s.readIndex()
+	if err != nil {
+		return err
+	}
+	e, err := s.find(index, ref)
+	if err != nil {
+		return err
+	}
+	for i, chain := range chainIDs(e.config.RootFS.DiffIDs) {
+		if _, err := os.Lstat(s.layerPath(chain)); err == nil {
+			continue
+		}
+		if err := s.unpackBlob(ctx, e.manifest.Layers[i], e.config.RootFS.DiffIDs[i], chain); err != nil {
+			return fmt.Errorf("unpack layer %s: %w", e.manifest.Layers[i].Digest, err)
+		}
+	}
+	return nil
+}
+
+func (s *Store) unpackBlob(ctx context.Context, blob Descriptor, diffID, chain Digest) error {
+	if err := blob.Digest.Validate(); err != nil {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	f, err := openRegular(s.blobPath(blob.Digest))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	st, err := s.newStage()
+	if err != nil {
+		return err
+	}
+	err = st.receive(ctx, f, Limits{})
+	switch {
+	case err != nil:
+	case st.blob.Digest != blob.Digest || st.blob.Size != blob.Size:
+		err = fmt.Errorf("%w: content has digest %s", ErrCorrupt, st.blob.Digest)
+	case st.diffID != diffID:
+		err = fmt.Errorf("%w: tar has diff-id %s, the image says %s", ErrCorrupt, st.diffID, diffID)
+	default:
+		err = s.commitUnder(ctx, st, chain)
+	}
+	return errors.Join(err, st.discard())
+}
+
+func (s *Store) commitUnder(ctx context.Context, st *stage, chain Digest) error {
+	lock, err := s.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	return s.commitLayer(st, chain)
+}
+
+// defaultPlatform is the machine's own.
+func defaultPlatform() Platform { return Platform{OS: "linux", Architecture: runtime.GOARCH} }

@@ -1,0 +1,296 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"berth/state"
+)
+
+// RemoveOptions tune Remove.
+type RemoveOptions struct {
+	// Force removes an image with several names, or one that stopped containers
+	// use. It never removes what a running container uses.
+	Force bool
+}
+
+// User is a container that was created from an image.
+type User struct {
+	Container string
+	Running   bool
+}
+
+// Remove takes a name from an image, and the image with its last name, by
+// docker's rules; an id stands for all names in one repository. inUse lists the
+// containers of an image: it is asked twice, before anything changes and again
+// once the image can no longer be resolved. A container creator must therefore
+// write its record first and resolve (or check the layers) after; then one of the
+// two sees the other.
+//
+// untagged holds what goes behind docker's "Untagged: ", deleted what goes behind
+// "Deleted: ". Both tell what was done, even beside an error. Layers of containers
+// that still exist stay for Collect. A conflict matches ErrConflict.
+func (s *Store) Remove(ctx context.Context, ref string, opts RemoveOptions, inUse func(id Digest) []User) (untagged, deleted []string, err error) {
+	lock, err := s.lock(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer lock.Close()
+	index, err := s.readIndex()
+	if err != nil {
+		return nil, nil, err
+	}
+	e, err := s.find(index, ref)
+	if err != nil {
+		return nil, nil, err
+	}
+	r := removal{store: s, index: index, target: e, query: ref, force: opts.Force, inUse: inUse}
+	if err := r.plan(); err != nil {
+		return nil, nil, err
+	}
+	return r.commit()
+}
+
+// removal is one Remove under the lock.
+type removal struct {
+	store  *Store
+	index  Index
+	target entry
+	query  string
+	force  bool
+	inUse  func(Digest) []User
+
+	// rows are the index rows of the image, drop those that go.
+	rows, drop []Descriptor
+	// blocked is a conflict that lets the name go but not the image.
+	blocked error
+}
+
+// plan decides which rows go and refuses what docker refuses.
+func (r *removal) plan() error {
+	id := r.target.id()
+	for _, row := range r.index.Manifests {
+		if e, err := r.store.readEntry(row); err == nil && e.id() == id {
+			r.rows = append(r.rows, row)
+		}
+	}
+	users := r.inUse(id)
+	if !r.byID() {
+		r.drop = []Descriptor{r.target.desc}
+		if len(r.rows) > 1 {
+			return nil
+		}
+		if !r.force && len(users) > 0 {
+			return &conflictError{fmt.Sprintf("unable to remove repository reference %q (must force) - container %s is using its referenced image %s",
+				r.query, shortID(users[0].Container), id.Short())}
+		}
+		r.blocked = r.useConflict(users)
+		if r.blocked != nil {
+			// As with docker, the name goes and the image stays without one.
+			r.drop = nil
+		}
+		return nil
+	}
+	if !r.force && len(repositories(r.rows)) > 1 {
+		return &conflictError{fmt.Sprintf("unable to delete %s (must be forced) - image is referenced in multiple repositories", id.Short())}
+	}
+	r.drop = r.rows
+	return r.useConflict(users)
+}
+
+// byID reports whether the query named the image by its id and not by a name.
+func (r *removal) byID() bool {
+	ref, err := ParseReference(r.query)
+	if err != nil {
+		return true
+	}
+	_, named := findRef(r.index, ref)
+	return !named
+}
+
+// useConflict: a running container holds its image against everything, a stopped
+// one only against an unforced removal.
+func (r *removal) useConflict(users []User) error {
+	id := r.target.id().Short()
+	for _, u := range users {
+		if u.Running {
+			return &conflictError{fmt.Sprintf("unable to delete %s (cannot be forced) - image is being used by running container %s", id, shortID(u.Container))}
+		}
+	}
+	if len(users) > 0 && !r.force {
+		return &conflictError{fmt.Sprintf("unable to delete %s (must be forced) - image is being used by stopped container %s", id, shortID(users[0].Container))}
+	}
+	return nil
+}
+
+func (r *removal) commit() (untagged, deleted []string, err error) {
+	for _, row := range r.drop {
+		untagged = appendName(untagged, row)
+	}
+	index := r.index
+	index.Manifests = nil
+	gone := 0
+	for _, row := range r.index.Manifests {
+		dropped := slices.ContainsFunc(r.drop, func(d Descriptor) bool {
+			return d.Digest == row.Digest && d.Annotations[annotationRefName] == row.Annotations[annotationRefName]
+		})
+		switch {
+		case dropped:
+			gone++
+			continue
+		case r.blocked != nil && row.Digest == r.target.desc.Digest:
+			untagged = appendName(untagged, row)
+			row = named(row, "")
+		}
+		index.Manifests = append(index.Manifests, row)
+	}
+	if err := r.store.writeIndex(index); err != nil {
+		return nil, nil, err
+	}
+	if r.blocked != nil || gone < len(r.rows) {
+		return untagged, nil, r.blocked
+	}
+	deleted = append(deleted, string(r.target.id()))
+	layers, err := r.store.deleteContent(index, r.target, len(r.inUse(r.target.id())) > 0)
+	return untagged, append(deleted, layers...), err
+}
+
+func appendName(names []string, row Descriptor) []string {
+	ref, err := ParseNamed(row.Annotations[annotationRefName])
+	if err != nil {
+		return names
+	}
+	return append(names, ref.Familiar())
+}
+
+// deleteContent removes the blobs and layers of e that nothing in the index needs
+// any more. The trees stay when containers still stand on them.
+func (s *Store) deleteContent(index Index, e entry, keepTrees bool) (layers []string, err error) {
+	used, err := s.references(index)
+	if err != nil {
+		// With a row that cannot be read nobody knows what it needs.
+		return nil, fmt.Errorf("keep content of %s: %w", e.id().Short(), err)
+	}
+	blobs := []Digest{e.desc.Digest, e.id()}
+	for _, l := range e.manifest.Layers {
+		blobs = append(blobs, l.Digest)
+	}
+	var failed []error
+	for _, b := range blobs {
+		if used.blobs[b] {
+			continue
+		}
+		if err := os.Remove(s.blobPath(b)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			failed = append(failed, err)
+		}
+	}
+	chain := chainIDs(e.config.RootFS.DiffIDs)
+	slices.Reverse(chain)
+	for _, c := range chain {
+		if keepTrees || used.layers[c.Hex()] {
+			continue
+		}
+		if err := s.removeLayer(c.Hex()); err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		layers = append(layers, string(c))
+	}
+	return layers, errors.Join(failed...)
+}
+
+// removeLayer removes a tree and what belongs to it. RemoveTree renames first, so
+// nobody mounts half a layer.
+func (s *Store) removeLayer(hex string) error {
+	tree := s.dirs.Layer() + "/" + hex
+	if err := state.RemoveTree(tree); err != nil {
+		return err
+	}
+	for _, p := range []string{s.dirs.Layer() + "/" + LayerLink(tree), tree + ".json"} {
+		if err := os.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// references is what the index needs.
+type references struct {
+	blobs  map[Digest]bool
+	layers map[string]bool
+}
+
+func (s *Store) references(index Index) (references, error) {
+	used := references{blobs: map[Digest]bool{}, layers: map[string]bool{}}
+	for _, row := range index.Manifests {
+		e, err := s.readEntry(row)
+		if err != nil {
+			return used, err
+		}
+		used.blobs[row.Digest], used.blobs[e.id()] = true, true
+		for _, l := range e.manifest.Layers {
+			used.blobs[l.Digest] = true
+		}
+		for _, c := range chainIDs(e.config.RootFS.DiffIDs) {
+			used.layers[c.Hex()] = true
+		}
+	}
+	return used, nil
+}
+
+// Collect removes layer trees that no image names and keep does not claim: those
+// that a forced Remove left to containers, and those of a writer that died between
+// its renames. keep is asked with the path as in Image.Layers. It returns the
+// chain ids of what went.
+func (s *Store) Collect(ctx context.Context, keep func(layer string) bool) ([]string, error) {
+	lock, err := s.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
+	index, err := s.readIndex()
+	if err != nil {
+		return nil, err
+	}
+	used, err := s.references(index)
+	if err != nil {
+		return nil, err
+	}
+	names, err := os.ReadDir(s.dirs.Layer())
+	if err != nil {
+		return nil, err
+	}
+	var removed []string
+	for _, n := range names {
+		hex := n.Name()
+		if !isLayerName(hex) || used.layers[hex] || keep(s.dirs.Layer()+"/"+hex) {
+			continue
+		}
+		if err := s.removeLayer(hex); err != nil {
+			return removed, err
+		}
+		removed = append(removed, "sha256:"+hex)
+	}
+	return removed, nil
+}
+
+// repositories returns the distinct repositories that the rows are named in.
+func repositories(rows []Descriptor) []string {
+	var names []string
+	for _, row := range rows {
+		if ref, err := ParseNamed(row.Annotations[annotationRefName]); err == nil && !slices.Contains(names, ref.Name()) {
+			names = append(names, ref.Name())
+		}
+	}
+	return names
+}
+
+func shortID(id string) string {
+	id = strings.TrimPrefix(id, "sha256:")
+	return id[:min(12, len(id))]
+}

@@ -1,0 +1,304 @@
+package image
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// holeSize is the unit, in bytes, in which runs of zeros become holes. Files in
+// layers are rarely sparse on purpose; one that expands from nothing should not
+// fill the disk.
+const holeSize = 64 << 10
+
+// xattrRecord is the PAX key prefix under which tars carry extended attributes.
+const xattrRecord = "SCHILY.xattr."
+
+// directory makes or keeps the directory at p. Its metadata waits for finishDirs.
+func (u *unpacker) directory(parent int, p, base string, h *tar.Header) error {
+	err := unix.Mkdirat(parent, base, 0o700)
+	if err == unix.EEXIST {
+		var st unix.Stat_t
+		if err := unix.Fstatat(parent, base, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+			return fmt.Errorf("stat %q: %w", p, err)
+		}
+		if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+			u.dirs[p] = h
+			return nil
+		}
+		// A directory in place of a whiteout must still hide what is below.
+		opaque := u.whiteouts[p]
+		if err := u.clear(parent, p, base); err != nil {
+			return err
+		}
+		err = unix.Mkdirat(parent, base, 0o700)
+		if err == nil && opaque {
+			err = setOpaque(parent, base)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("mkdir %q: %w", p, err)
+	}
+	u.dirs[p] = h
+	return nil
+}
+
+// leaf makes anything that is no directory, in place of what an earlier entry
+// may have left there.
+func (u *unpacker) leaf(ctx context.Context, parent int, p, base string, h *tar.Header, data io.Reader) error {
+	if h.Typeflag == tar.TypeLink {
+		return u.hardlink(parent, p, base, h)
+	}
+	fd, err := u.create(parent, p, base, h)
+	if err == unix.EEXIST {
+		if err := u.clear(parent, p, base); err != nil {
+			return err
+		}
+		fd, err = u.create(parent, p, base, h)
+	}
+	if err != nil {
+		return fmt.Errorf("create %q: %w", p, err)
+	}
+	if fd >= 0 {
+		err = u.copyData(ctx, fd, p, data)
+		if e := unix.Close(fd); err == nil && e != nil {
+			err = fmt.Errorf("close %q: %w", p, e)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return u.metadata(parent, p, base, h)
+}
+
+// create makes the inode and returns a handle to write to for a regular file, -1
+// for all else.
+func (u *unpacker) create(parent int, p, base string, h *tar.Header) (int, error) {
+	switch h.Typeflag {
+	case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse:
+		return unix.Openat(parent, base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	case tar.TypeSymlink:
+		if strings.IndexByte(h.Linkname, 0) >= 0 {
+			return -1, fmt.Errorf("%w: NUL in link target", ErrHostileEntry)
+		}
+		return -1, unix.Symlinkat(h.Linkname, parent, base)
+	case tar.TypeFifo:
+		return -1, unix.Mknodat(parent, base, unix.S_IFIFO, 0)
+	case tar.TypeChar:
+		return -1, unix.Mknodat(parent, base, unix.S_IFCHR, deviceNumber(h))
+	case tar.TypeBlock:
+		return -1, unix.Mknodat(parent, base, unix.S_IFBLK, deviceNumber(h))
+	}
+	return -1, fmt.Errorf("%w: entry type %q is not known", ErrHostileEntry, h.Typeflag)
+}
+
+func deviceNumber(h *tar.Header) int {
+	return int(unix.Mkdev(uint32(h.Devmajor), uint32(h.Devminor)))
+}
+
+// hardlink links p to an earlier entry. The target's directory is opened by the
+// rules of every other path, and the last component is never followed, so a link
+// to a symbolic link is a second name of that link.
+func (u *unpacker) hardlink(parent int, p, base string, h *tar.Header) error {
+	target, err := entryPath(h.Linkname)
+	if err != nil {
+		return fmt.Errorf("hard link target: %w", err)
+	}
+	if target == p || target == "" || strings.HasPrefix(p, target+"/") {
+		return fmt.Errorf("%w: hard link to itself or to a directory above it", ErrHostileEntry)
+	}
+	dir, name := splitPath(target)
+	from := int(u.root.Fd())
+	if dir != "" {
+		if from, err = u.open(dir); err != nil {
+			if err == unix.ELOOP {
+				return fmt.Errorf("%w: hard link target %q leads through a symbolic link", ErrHostileEntry, target)
+			}
+			return fmt.Errorf("open directory of hard link target %q: %w", target, err)
+		}
+		defer unix.Close(from)
+	}
+	if u.whiteouts[target] {
+		return fmt.Errorf("%w: hard link to %q, which this layer deletes", ErrHostileEntry, target)
+	}
+	err = unix.Linkat(from, name, parent, base, 0)
+	if err == unix.EEXIST {
+		if err := u.clear(parent, p, base); err != nil {
+			return err
+		}
+		err = unix.Linkat(from, name, parent, base, 0)
+	}
+	if err != nil {
+		return fmt.Errorf("link %q to %q: %w", p, target, err)
+	}
+	return nil
+}
+
+// copyData writes a file's content, leaving holes where it is zero.
+func (u *unpacker) copyData(ctx context.Context, fd int, p string, data io.Reader) error {
+	var size int64
+	hole := false
+	for {
+		n, err := io.ReadFull(data, u.buf)
+		if n > 0 {
+			b := u.buf[:n]
+			if hole = n == holeSize && bytes.Equal(b, u.zero); hole {
+				_, e := unix.Seek(fd, int64(n), io.SeekCurrent)
+				if e != nil {
+					return fmt.Errorf("seek %q: %w", p, e)
+				}
+			} else if e := writeAll(fd, b); e != nil {
+				return fmt.Errorf("write %q: %w", p, e)
+			}
+			size += int64(n)
+			u.out.Size += int64(n)
+			if err := u.checkExpansion(); err != nil {
+				return err
+			}
+		}
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			// io.ReadFull says ErrUnexpectedEOF for a short last block, and so does the
+			// tar reader for an archive that is cut: the next read tells them apart.
+			if _, cut := data.Read(u.buf[:1]); cut != nil && cut != io.EOF {
+				return fmt.Errorf("read content of %q: %w", p, cut)
+			}
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("read content of %q: %w", p, err)
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	if hole {
+		if err := unix.Ftruncate(fd, size); err != nil {
+			return fmt.Errorf("truncate %q: %w", p, err)
+		}
+	}
+	return nil
+}
+
+// checkExpansion catches sparse entries, which claim any size in a short tar.
+func (u *unpacker) checkExpansion() error {
+	if u.out.Size > u.limits.Bytes || u.out.Size > u.limits.RatioAfter && u.out.Size/u.limits.Ratio > u.in.n {
+		return fmt.Errorf("%w: %d bytes of tar expand to %d bytes of files", ErrLayerTooBig, u.in.n, u.out.Size)
+	}
+	return nil
+}
+
+func writeAll(fd int, b []byte) error {
+	for len(b) > 0 {
+		n, err := unix.Write(fd, b)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// metadata applies owner, attributes, mode and times, in this order: chown drops
+// setuid bits and file capabilities, and writing an attribute may change times.
+func (u *unpacker) metadata(parent int, p, base string, h *tar.Header) error {
+	if err := unix.Fchownat(parent, base, h.Uid, h.Gid, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return fmt.Errorf("chown %q to %d:%d: %w", p, h.Uid, h.Gid, err)
+	}
+	if err := u.xattrs(parent, p, base, h); err != nil {
+		return err
+	}
+	if h.Typeflag != tar.TypeSymlink {
+		if err := unix.Fchmodat(parent, base, uint32(h.Mode)&0o7777, 0); err != nil {
+			return fmt.Errorf("chmod %q: %w", p, err)
+		}
+	}
+	times := []unix.Timespec{timespec(h.AccessTime, h.ModTime), timespec(h.ModTime, h.ModTime)}
+	if err := unix.UtimesNanoAt(parent, base, times, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return fmt.Errorf("set times of %q: %w", p, err)
+	}
+	return nil
+}
+
+func timespec(t, otherwise time.Time) unix.Timespec {
+	if t.IsZero() {
+		t = otherwise
+	}
+	if t.IsZero() {
+		t = time.Unix(0, 0)
+	}
+	return unix.Timespec{Sec: t.Unix(), Nsec: int64(t.Nanosecond())}
+}
+
+// xattrs sets what the tar carries. overlayfs' own attributes are left out: in a
+// lower directory they would redirect or hide other files of the image.
+func (u *unpacker) xattrs(parent int, p, base string, h *tar.Header) error {
+	var names []string
+	for key := range h.PAXRecords {
+		if name, ok := strings.CutPrefix(key, xattrRecord); ok && !isOverlayXattr(name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		err := setXattr(parent, base, name, h.PAXRecords[xattrRecord+name])
+		switch err {
+		case nil:
+		case unix.ENOTSUP, unix.EPERM:
+			// This filesystem or kind of file has no room for it.
+			u.out.DroppedXattrs = append(u.out.DroppedXattrs, p+": "+name)
+		default:
+			return fmt.Errorf("set attribute %s of %q: %w", name, p, err)
+		}
+	}
+	return nil
+}
+
+func isOverlayXattr(name string) bool {
+	return strings.HasPrefix(name, "trusted.overlay.") || strings.HasPrefix(name, "user.overlay.")
+}
+
+// setXattr goes through /proc because no older kernel has setxattrat(2); base
+// itself is never followed.
+func setXattr(parent int, base, name, value string) error {
+	if base == "" {
+		base = "."
+	}
+	at := "/proc/self/fd/" + strconv.Itoa(parent) + "/" + base
+	return unix.Lsetxattr(at, name, []byte(value), 0)
+}
+
+// finishDirs applies the metadata of directories once their content is complete.
+func (u *unpacker) finishDirs() error {
+	for p := range u.implicit {
+		if u.dirs[p] == nil {
+			u.out.Implicit = append(u.out.Implicit, p)
+		}
+	}
+	slices.Sort(u.out.Implicit)
+	for p, h := range u.dirs {
+		dir, base := splitPath(p)
+		parent, err := u.openDir(dir)
+		if err == nil && p == "" {
+			// A directory reached through itself: "." works with every *at call.
+			base = "."
+		}
+		if err == nil {
+			err = u.metadata(parent, p, base, h)
+		}
+		if err != nil {
+			return fmt.Errorf("unpack %q: %w", h.Name, err)
+		}
+	}
+	return nil
+}
