@@ -50,12 +50,11 @@ type collection struct {
 // tested against it.
 const tableSize = 640
 
-// cell is what the profile says about one call: rules in order, and the first
-// verdict without conditions.
+// cell is what the profile says about one call. It is small because a start
+// pays a page fault for every 4 KiB of tables.
 type cell struct {
-	rules []rule
-	ret   uint32
-	fixed bool // ret is set
+	list  int32 // 1 + index in table.lists; 0 when no rule has conditions
+	fixed int32 // 1 + index in table.rets; 0 when no rule is without conditions
 }
 
 // table is the cells of one ABI, indexed by the number without its base.
@@ -63,8 +62,10 @@ type table struct {
 	abi     abi
 	cells   [tableSize]cell
 	private [8]cell // armPrivate + index
-	highest uint32  // highest ordinary number mentioned
-	known   bool    // any was
+	lists   [][]rule
+	rets    []uint32
+	highest uint32 // highest ordinary number mentioned
+	known   bool   // any was
 }
 
 // at returns the cell of a number of syscallTable, nil when it has none.
@@ -90,13 +91,23 @@ func (t *table) mention(nr int32) {
 
 // add gives a call one more rule. Those after a verdict without conditions can
 // not matter: the first such verdict wins over all.
-func (c *cell) add(ret uint32, conditions []condition) {
+func (t *table) add(nr int32, ret uint32, conditions []condition) {
+	c := t.at(nr)
 	switch {
-	case c == nil || c.fixed:
+	case c == nil || c.fixed != 0:
 	case len(conditions) == 0:
-		c.ret, c.fixed, c.rules = ret, true, nil
+		i := slices.Index(t.rets, ret)
+		if i < 0 {
+			i = len(t.rets)
+			t.rets = append(t.rets, ret)
+		}
+		c.fixed = int32(i) + 1
+	case c.list == 0:
+		t.lists = append(t.lists, []rule{{ret, conditions}})
+		c.list = int32(len(t.lists))
 	default:
-		c.rules = append(c.rules, rule{ret, conditions})
+		l := &t.lists[c.list-1]
+		*l = append(*l, rule{ret, conditions})
 	}
 }
 
@@ -161,7 +172,7 @@ func (t *table) addRule(name string, row *syscallRow, ret, defaultRet uint32, al
 		t.mention(nr)
 		if ret != defaultRet {
 			for _, conditions := range alternatives {
-				t.at(nr).add(ret, t.width(name, conditions))
+				t.add(nr, ret, t.width(name, conditions))
 			}
 		}
 	}
@@ -175,7 +186,7 @@ func (t *table) addRule(name string, row *syscallRow, ret, defaultRet uint32, al
 	nr := lookup(mux).numbers[t.abi]
 	conditional := len(alternatives[0]) > 0
 	if c, ok := muxRule(mux, selector, conditional, ret, defaultRet); ok {
-		t.at(nr).add(ret, []condition{c})
+		t.add(nr, ret, []condition{c})
 	}
 }
 
@@ -244,7 +255,7 @@ func (c *collection) appendTable(s []segment, t *table, unlisted, beyond int) []
 	if t.known {
 		last := t.highest - base
 		for nr := range last + 1 {
-			m.add(base+nr, c.leafOf(&t.cells[nr], unlisted, defaultRet))
+			m.add(base+nr, c.leafOf(t, t.cells[nr], unlisted, defaultRet))
 		}
 		m.add(base+last+1, beyond)
 	} else {
@@ -253,7 +264,7 @@ func (c *collection) appendTable(s []segment, t *table, unlisted, beyond int) []
 	}
 	if t.abi == abiARM {
 		for i := range t.private {
-			m.add(armPrivate+uint32(i), c.leafOf(&t.private[i], beyond, c.leaves[beyond].ret))
+			m.add(armPrivate+uint32(i), c.leafOf(t, t.private[i], beyond, c.leaves[beyond].ret))
 		}
 		m.add(armPrivate+uint32(len(t.private)), beyond)
 	}
@@ -261,14 +272,14 @@ func (c *collection) appendTable(s []segment, t *table, unlisted, beyond int) []
 }
 
 // leafOf interns a cell's leaf.
-func (c *collection) leafOf(l *cell, unlisted int, defaultRet uint32) int {
+func (c *collection) leafOf(t *table, l cell, unlisted int, defaultRet uint32) int {
 	switch {
-	case l.fixed:
-		return c.intern(leaf{ret: l.ret})
-	case len(l.rules) == 0:
+	case l.fixed != 0:
+		return c.intern(leaf{ret: t.rets[l.fixed-1]})
+	case l.list == 0:
 		return unlisted
 	default:
-		return c.intern(leaf{rules: l.rules, ret: defaultRet})
+		return c.intern(leaf{rules: t.lists[l.list-1], ret: defaultRet})
 	}
 }
 
