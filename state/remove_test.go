@@ -183,6 +183,33 @@ func TestSweep(t *testing.T) {
 	}
 }
 
+func TestSweepFreesClaims(t *testing.T) {
+	d, me, dead := newDirs(t), self(t), deadProcess(t)
+	a, b := newID(t), newID(t)
+	stop(t, d, a)
+	_, err := RestoreNames(d, "boot", func() ([]Named, error) { return []Named{{a, "stopped"}}, nil })
+	must(t, err)
+	must(t, Claim(d, "starting", b, me))
+	must(t, Claim(d, "stale", newID(t), dead))
+	must(t, os.Symlink("v2:x", d.Name("newer")))
+	removed, err := Sweep(d)
+	must(t, err)
+	if len(removed) != 1 || removed[0] != d.Name("stale") || !restored(d, "boot") {
+		t.Errorf("removed %v, marker %v", removed, restored(d, "boot"))
+	}
+	wantHolder(t, d, "stale", "")
+	wantHolder(t, d, "stopped", a)
+	wantHolder(t, d, "starting", b)
+	// The damage hits a container's name: the next restore brings it back.
+	must(t, os.Remove(d.Name("stopped")))
+	must(t, os.WriteFile(d.Name("stopped"), nil, 0o600))
+	_, err = Sweep(d)
+	must(t, err)
+	_, err = RestoreNames(d, "boot", func() ([]Named, error) { return []Named{{a, "stopped"}}, nil })
+	must(t, err)
+	wantHolder(t, d, "stopped", a)
+}
+
 func TestSweepStaysInside(t *testing.T) {
 	d, other := newDirs(t), t.TempDir()
 	must(t, os.WriteFile(other+"/"+removingPrefix+"1", nil, 0o600))

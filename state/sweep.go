@@ -63,30 +63,15 @@ func abandoned(name string) bool {
 
 // Sweep removes what interrupted writes and removals left: in both roots, in
 // the folders of the layout, and in every container's, volume's and address
-// folder. It returns the paths that it removed. It takes no lock and disturbs
-// nobody who is at work; one path that resists does not keep the others.
+// folder; then the claims that are stale or damaged. It returns the paths that
+// it removed. It disturbs nobody who is at work, and one path that resists
+// does not keep the others.
 func Sweep(d Dirs) (removed []string, err error) {
-	dirs := append([]string{d.Root, d.Run}, d.folders()...)
-	for _, parent := range []string{d.Containers(), d.RunContainers(), d.OCI(), d.Volumes(), d.Addresses()} {
-		names, err := readNames(parent)
-		if err != nil {
-			return nil, err
-		}
-		for _, name := range names {
-			// Not into a symlink, nor into what is about to be removed whole.
-			var st unix.Stat_t
-			path := parent + "/" + name
-			if !abandoned(name) && unix.Lstat(path, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
-				dirs = append(dirs, path)
-			}
-		}
-	}
-	var failed []error
+	dirs, err := sweepable(d)
+	failed := []error{err}
 	for _, dir := range dirs {
 		names, err := readNames(dir)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			failed = append(failed, err)
-		}
+		failed = append(failed, err)
 		for _, name := range names {
 			if !abandoned(name) {
 				continue
@@ -96,6 +81,59 @@ func Sweep(d Dirs) (removed []string, err error) {
 				continue
 			}
 			removed = append(removed, dir+"/"+name)
+		}
+	}
+	claims, err := sweepClaims(d)
+	return append(removed, claims...), errors.Join(append(failed, err)...)
+}
+
+// sweepable lists the directories that Sweep looks into.
+func sweepable(d Dirs) ([]string, error) {
+	dirs := append([]string{d.Root, d.Run}, d.folders()...)
+	var failed []error
+	for _, parent := range []string{d.Containers(), d.RunContainers(), d.OCI(), d.Volumes(), d.Addresses()} {
+		names, err := readNames(parent)
+		failed = append(failed, err)
+		for _, name := range names {
+			// Not into a symlink, nor into what is about to be removed whole.
+			var st unix.Stat_t
+			path := parent + "/" + name
+			if !abandoned(name) && unix.Lstat(path, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
+				dirs = append(dirs, path)
+			}
+		}
+	}
+	return dirs, errors.Join(failed...)
+}
+
+// sweepClaims frees names that are held for nobody.
+func sweepClaims(d Dirs) (removed []string, err error) {
+	names, err := readNames(d.Names())
+	failed := []error{err}
+	damaged := false
+	for _, name := range names {
+		if !ValidName(name) {
+			continue
+		}
+		held, err := readClaim(d.Name(name))
+		corrupt := errors.Is(err, ErrCorrupt)
+		// A claim of a newer berth, or one that is gone by now, is left alone.
+		if !corrupt && (err != nil || !held.stale(d)) {
+			continue
+		}
+		err = unlinkClaim(d, name, func(c claim, corrupt bool) bool { return corrupt || c.stale(d) })
+		if err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		damaged = damaged || corrupt
+		removed = append(removed, d.Name(name))
+	}
+	// Whose a damaged claim was only the records know: without its marker the
+	// next command restores all claims from them.
+	if damaged {
+		if err := unix.Unlink(d.boot()); err != nil && err != unix.ENOENT {
+			failed = append(failed, &fs.PathError{Op: "unlink", Path: d.boot(), Err: err})
 		}
 	}
 	return removed, errors.Join(failed...)
