@@ -382,6 +382,23 @@ func TestRestoreNamesFailedListIsRepeated(t *testing.T) {
 	}
 }
 
+// Another command restores while this one lists, then a container is renamed:
+// the old list must not bring the old name back.
+func TestRestoreNamesOvertaken(t *testing.T) {
+	d, id := newDirs(t), newID(t)
+	stop(t, d, id)
+	list := func() ([]Named, error) { return []Named{{id, "old"}}, nil }
+	_, err := RestoreNames(d, "boot", func() ([]Named, error) {
+		_, err := RestoreNames(d, "boot", list)
+		must(t, err)
+		must(t, RenameClaim(d, "old", "new", id, func() error { return nil }))
+		return list()
+	})
+	must(t, err)
+	wantHolder(t, d, "old", "")
+	wantHolder(t, d, "new", id)
+}
+
 func TestRestoreNamesConcurrently(t *testing.T) {
 	d := newDirs(t)
 	var all []Named

@@ -78,6 +78,11 @@ func dig(t *testing.T, top string, n int) {
 func TestRemoveTreeDeep(t *testing.T) {
 	tmp := t.TempDir()
 	dig(t, tmp+"/c", 3000)
+	// Far fewer descriptors than levels, and a path far above PATH_MAX.
+	var old unix.Rlimit
+	must(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &old))
+	must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 256, Max: old.Max}))
+	defer func() { must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &old)) }()
 	must(t, RemoveTree(tmp+"/c"))
 	if got := entries(t, tmp); len(got) != 0 {
 		t.Errorf("left: %v", got)
