@@ -1,0 +1,156 @@
+package tests
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
+
+	"berth/tests/fixture"
+	"berth/tests/ledger"
+)
+
+// settle is how long a script's leftovers may take to go.
+const settle = 2 * time.Second
+
+// TestScripts runs every script against the built binary, one after the
+// other: a ledger cannot tell two scripts' containers apart.
+func TestScripts(t *testing.T) {
+	fixture.NeedRoot(t)
+	berth, err := filepath.Abs(fixture.Berth(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin := t.TempDir()
+	if err := os.Symlink(berth, filepath.Join(bin, "berth")); err != nil {
+		t.Fatal(err)
+	}
+	testscript.RunT(serial{t}, testscript.Params{
+		Dir:                "scripts",
+		RequireUniqueNames: true,
+		Setup:              func(env *testscript.Env) error { return prepare(env, bin) },
+		Condition:          condition,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"berth": cmdBerth,
+			"exits": cmdExits,
+			"json":  cmdJSON,
+			"jsonl": cmdJSONLines,
+			"pty":   cmdPty,
+			"retry": cmdRetry,
+		},
+	})
+}
+
+// serial is a *testing.T whose scripts do not run in parallel.
+type serial struct{ *testing.T }
+
+func (serial) Parallel()     {}
+func (serial) Verbose() bool { return testing.Verbose() }
+
+func (s serial) Run(name string, f func(testscript.T)) {
+	s.T.Run(name, func(t *testing.T) { f(serial{t}) })
+}
+
+// prepare gives a script its own roots and a ledger that is compared when the
+// script and its background commands have ended. The roots lie outside the
+// script's work folder, which is removed before that, and the run root has a
+// short name: sockets below it must fit into 108 bytes (unix(7)).
+func prepare(env *testscript.Env, bin string) error {
+	t := env.T().(serial).T
+	root := t.TempDir()
+	run, err := os.MkdirTemp("/run", "b")
+	if err != nil {
+		return err
+	}
+	l, err := ledger.Open(root, run)
+	if err != nil {
+		return err
+	}
+	env.Setenv("PATH", bin+":"+env.Getenv("PATH")+":/usr/sbin:/sbin")
+	env.Setenv("HOME", env.WorkDir)
+	env.Setenv("BERTH_ROOT", root)
+	env.Setenv("BERTH_RUNROOT", run)
+	env.Vars = append(env.Vars, l.Environ())
+	if debian := os.Getenv("BERTH_FIXTURE_BOOKWORM"); debian != "" {
+		env.Setenv("DEBIAN", debian)
+	}
+	t.Cleanup(func() {
+		if diff := l.Wait(settle); diff != "" {
+			t.Errorf("the script left something behind:\n%s", diff)
+		}
+		if t.Failed() {
+			removeAll(t, filepath.Join(bin, "berth"), env.Vars)
+		}
+		l.Close()
+		if err := os.RemoveAll(run); err != nil {
+			t.Errorf("remove run root: %v", err)
+		}
+	})
+	return nil
+}
+
+// removeAll keeps a failed script's containers away from the next script.
+func removeAll(t *testing.T, berth string, vars []string) {
+	list := exec.Command(berth, "ps", "-aq", "--no-trunc")
+	list.Env = vars
+	ids, err := list.Output()
+	if err != nil || len(ids) == 0 {
+		return
+	}
+	remove := exec.Command(berth, append([]string{"rm", "-f"}, strings.Fields(string(ids))...)...)
+	remove.Env = vars
+	if out, err := remove.CombinedOutput(); err != nil {
+		t.Logf("remove containers: %v\n%s", err, out)
+	}
+}
+
+// condition knows [vm] (the virtual machine of make test-vm), [systemd] (it is
+// PID 1), [cgroup2] (the one hierarchy), [soak] (make test-soak) and
+// [kernel:6.5] (that version or newer).
+func condition(name string) (bool, error) {
+	switch name {
+	case "vm":
+		return os.Getenv("BERTH_VM") != "", nil
+	case "soak":
+		return os.Getenv("BERTH_SOAK") != "", nil
+	case "systemd":
+		_, err := os.Stat("/run/systemd/system")
+		return err == nil, nil
+	case "cgroup2":
+		var fs unix.Statfs_t
+		err := unix.Statfs("/sys/fs/cgroup", &fs)
+		return fs.Type == unix.CGROUP2_SUPER_MAGIC, err
+	}
+	if version, ok := strings.CutPrefix(name, "kernel:"); ok {
+		return kernelAtLeast(version)
+	}
+	return false, os.ErrInvalid
+}
+
+func kernelAtLeast(version string) (bool, error) {
+	var uts unix.Utsname
+	if err := unix.Uname(&uts); err != nil {
+		return false, err
+	}
+	have := strings.FieldsFunc(unix.ByteSliceToString(uts.Release[:]), func(r rune) bool { return r < '0' || r > '9' })
+	for i, part := range strings.Split(version, ".") {
+		want, err := strconv.Atoi(part)
+		if err != nil {
+			return false, err
+		}
+		n := 0
+		if i < len(have) {
+			n, _ = strconv.Atoi(have[i])
+		}
+		if n != want {
+			return n > want, nil
+		}
+	}
+	return true, nil
+}
