@@ -42,8 +42,9 @@ func TestDirsFromEnv(t *testing.T) {
 // The umask belongs to the whole process, so these tests are not parallel.
 func TestUmask(t *testing.T) {
 	for _, mask := range []int{0o000, 0o077, 0o777} {
+		tmp := t.TempDir()
+		d := Dirs{Root: filepath.Join(tmp, "root"), Run: filepath.Join(tmp, "run")}
 		old := unix.Umask(mask)
-		d := Dirs{Root: filepath.Join(t.TempDir(), "root"), Run: filepath.Join(t.TempDir(), "run")}
 		err := d.Ensure()
 		file := d.Containers() + "/x.json"
 		err = errors.Join(err, WriteJSON(file, &sample{}, Durable))
@@ -107,7 +108,7 @@ func TestEnsureRefusesUnsafe(t *testing.T) {
 			must(t, os.Chmod(d.Root, 0o777|os.ModeSticky))
 		}, "others may write"},
 		{"somebody else's", func(t *testing.T, d Dirs) {
-			needRoot(t)
+			needRoot(t, "to give a directory away")
 			must(t, os.Mkdir(d.Root, 0o700))
 			must(t, os.Chown(d.Root, 65534, 65534))
 		}, "belongs to user 65534"},

@@ -72,15 +72,15 @@ func must(t testing.TB, err error) {
 }
 
 // needRoot skips unless the test runs as root; CI must not skip.
-func needRoot(t *testing.T) {
+func needRoot(t *testing.T, why string) {
 	t.Helper()
 	if os.Geteuid() == 0 {
 		return
 	}
 	if os.Getenv("CI") == "true" {
-		t.Fatal("needs root")
+		t.Fatal("needs root " + why)
 	}
-	t.Skip("needs root to mount a tmpfs")
+	t.Skip("needs root " + why)
 }
 
 // mountTmpfs mounts a tmpfs of the given size at dir until the test ends.

@@ -182,7 +182,7 @@ func TestProcessWithoutFirstThreadIsAlive(t *testing.T) {
 // A recycled pid must never be signalled: ns_last_pid makes the kernel hand
 // out the same pid again.
 func TestRecycledPidIsNotSignalled(t *testing.T) {
-	needRoot(t)
+	needRoot(t, "to write ns_last_pid")
 	old := deadProcess(t)
 	time.Sleep(20 * time.Millisecond) // start times count in 10 ms
 	for range 200 {

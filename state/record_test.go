@@ -181,7 +181,7 @@ func TestReadFileRefuses(t *testing.T) {
 
 // A full disk must keep the old record, leave nothing, and let removal work.
 func TestWriteJSONDiskFull(t *testing.T) {
-	needRoot(t)
+	needRoot(t, "to mount a tmpfs")
 	dir := filepath.Join(t.TempDir(), "small")
 	mountTmpfs(t, dir, "64k")
 	path := dir + "/r.json"

@@ -90,7 +90,7 @@ func TestRemoveTreeDeep(t *testing.T) {
 }
 
 func TestRemoveTreeLeavesMounts(t *testing.T) {
-	needRoot(t)
+	needRoot(t, "to mount a tmpfs")
 	for _, where := range []string{"c/rw/mnt", "c"} {
 		tmp := t.TempDir()
 		must(t, os.MkdirAll(tmp+"/c/rw", 0o700))
