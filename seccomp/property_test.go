@@ -344,3 +344,39 @@ func TestSameAsNaive(t *testing.T) {
 		}
 	}
 }
+
+// TestJumpsOfEveryLength grows a profile by one or two instructions at a time,
+// past the 255 that a conditional jump can skip.
+func TestJumpsOfEveryLength(t *testing.T) {
+	for wide := range 3 {
+		for narrow := range 130 {
+			s := &specs.LinuxSeccomp{DefaultAction: specs.ActErrno, Syscalls: []specs.LinuxSyscall{
+				{Names: []string{"read", "listns", "ptrace"}, Action: specs.ActAllow},
+				{Names: []string{"write", "openat"}, Action: specs.ActTrap},
+			}}
+			for i := range wide + narrow {
+				index := uint(1) // ioctl's command is 32 bits, its argument is not
+				if i < wide {
+					index = 2
+				}
+				s.Syscalls = append(s.Syscalls, specs.LinuxSyscall{
+					Names: []string{"ioctl"}, Action: specs.ActLog,
+					Args: []specs.LinuxSeccompArg{{Index: index, Op: specs.OpEqualTo, Value: uint64(i) + 1}},
+				})
+			}
+			p, err := Compile(s, "amd64")
+			if err != nil {
+				t.Fatal(err)
+			}
+			vm, want := machineCode(t, p), naive{s, "amd64"}
+			for _, nr := range []uint32{0, 1, 2, 15, 16, 17, 101, 257, 470, 471, x32Bit, 1<<32 - 1} {
+				for _, v := range []uint64{0, 1, uint64(wide + narrow), 500} {
+					c := call{arch: unix.AUDIT_ARCH_X86_64, nr: nr, args: [6]uint64{v, v, v}}
+					if got, want := run(t, vm, c), want.decide(c); got != want {
+						t.Fatalf("%d wide, %d narrow, %+v: got %#x, want %#x\n%s", wide, narrow, c, got, want, listing(p))
+					}
+				}
+			}
+		}
+	}
+}
