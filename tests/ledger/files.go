@@ -9,7 +9,8 @@ import (
 
 // growth lists what a test may add under berth's roots: the image store and
 // caches, which containers share and leave in place. What is being written there
-// under a temporary name, which starts with a dot, must be gone all the same.
+// under a temporary name, which starts with a dot, must be gone all the same;
+// the locks beside it, which end with .lock, stay.
 func growth() []string { return []string{"image", "layer", "cache", "build"} }
 
 // layout lists what berth makes below its roots the first time it runs: the
@@ -36,7 +37,7 @@ func files(root string) counts {
 			c[d.Type().String()[:1]+" "+path]++
 			return nil
 		}
-		if strings.HasPrefix(d.Name(), ".") {
+		if strings.HasPrefix(d.Name(), ".") && !strings.HasSuffix(d.Name(), ".lock") {
 			c[d.Type().String()[:1]+" "+path]++
 		}
 		// An unpacked layer is the image's: its names say nothing.

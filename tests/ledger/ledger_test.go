@@ -75,7 +75,7 @@ func TestGrowthIsAllowed(t *testing.T) {
 	l := ledger.Take(t, dir)
 	for _, path := range []string{
 		"image/blobs/sha256/abc", "image/index.json", "layer/abc/etc/.hidden", "cache/seccomp/abc",
-		"build/abc.json", "boot",
+		"build/abc.json", "boot", "image/.box.lock",
 	} {
 		write(t, filepath.Join(dir, path))
 	}
