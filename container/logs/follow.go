@@ -86,7 +86,7 @@ func (r *reader) successor() (*os.File, error) {
 			return nil, err
 		}
 		if n < 0 {
-			f, err := r.oldest()
+			f, err := r.afterGap()
 			if f != nil {
 				r.note(fmt.Errorf("read log %s: %w", r.path, ErrRotatedAway))
 			}
@@ -108,6 +108,22 @@ func (r *reader) successor() (*os.File, error) {
 		}
 		f.Close()
 	}
+}
+
+// afterGap opens the oldest file after the current one was deleted. unlink(2)
+// lowers the link count a moment before the name stops working (ext4_unlink
+// runs before d_delete), so the name may still lead to the deleted file.
+func (r *reader) afterGap() (*os.File, error) {
+	f, err := r.oldest()
+	if f == nil || err != nil {
+		return nil, err
+	}
+	same, err := contains([]*os.File{r.f}, f)
+	if same || err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // findTries bounds the looks for a file that has a name but not where it
