@@ -66,3 +66,16 @@ func (s *Store) EnsureBox(ctx context.Context) (Image, error) {
 	}
 	return img, nil
 }
+
+// boxDigest returns the digest of the embedded tar, "" when there is none. It is
+// in the comment of the gzip header (RFC 1952 2.3), where box/mkimage puts it:
+// hashing the archive would cost every start of box tens of milliseconds.
+func boxDigest() Digest {
+	const fixed, hasComment = 10, 0x10
+	head := boxArchive[:min(len(boxArchive), 128)]
+	if len(head) < fixed || head[3] != hasComment {
+		return ""
+	}
+	comment, _, _ := strings.Cut(head[fixed:], "\x00")
+	return Digest(comment)
+}

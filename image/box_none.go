@@ -4,5 +4,3 @@ package image
 
 // boxArchive is empty: this binary was built without the embedbox tag.
 const boxArchive = ""
-
-func boxDigest() Digest { return "" }

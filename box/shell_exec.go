@@ -1,0 +1,300 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+	"mvdan.cc/sh/v3/expand"
+	"mvdan.cc/sh/v3/interp"
+)
+
+// external runs commands that are not the interpreter's: those that concern the
+// shell's own process, then programs.
+func external(next interp.ExecHandlerFunc) interp.ExecHandlerFunc {
+	return func(ctx context.Context, args []string) error {
+		hc := interp.HandlerCtx(ctx)
+		switch args[0] {
+		case execWord:
+			return replaceShell(hc, args[1:])
+		case "ulimit":
+			return report(hc, ulimit(hc, args[1:]))
+		case "umask":
+			return report(hc, umask(hc, args[1:]))
+		}
+		if err := lookup(hc, args[0]); err != nil {
+			return err
+		}
+		return next(ctx, args)
+	}
+}
+
+// lookup says 127 for what is not there and 126 for what may not run.
+func lookup(hc interp.HandlerContext, name string) error {
+	_, err := interp.LookPathDir(hc.Dir, hc.Env, name)
+	if err == nil {
+		return nil
+	}
+	if strings.Contains(name, "/") {
+		path := name
+		if name[0] != '/' {
+			path = hc.Dir + "/" + name
+		}
+		if fi, err := os.Stat(path); err == nil {
+			why := "permission denied"
+			if fi.IsDir() {
+				why = "is a directory"
+			}
+			fmt.Fprintf(hc.Stderr, "sh: %s: %s\n", name, why)
+			return interp.ExitStatus(126)
+		}
+	}
+	fmt.Fprintf(hc.Stderr, "sh: %s: not found\n", name)
+	return interp.ExitStatus(127)
+}
+
+func report(hc interp.HandlerContext, err error) error {
+	if err == nil {
+		return nil
+	}
+	fmt.Fprintf(hc.Stderr, "sh: %v\n", err)
+	return interp.ExitStatus(1)
+}
+
+// replaceShell is exec: the same pid goes on as another program.
+func replaceShell(hc interp.HandlerContext, args []string) error {
+	if err := lookup(hc, args[0]); err != nil {
+		os.Exit(status(err))
+	}
+	path, err := interp.LookPathDir(hc.Dir, hc.Env, args[0])
+	if err == nil {
+		err = os.Chdir(hc.Dir)
+	}
+	for fd, stream := range []any{hc.Stdin, hc.Stdout, hc.Stderr} {
+		f, ok := stream.(*os.File)
+		if err == nil && ok && int(f.Fd()) != fd {
+			err = unix.Dup3(int(f.Fd()), fd, 0)
+		}
+	}
+	if err == nil {
+		var env []string
+		for name, v := range hc.Env.Each {
+			if v.Exported && v.Kind == expand.String {
+				env = append(env, name+"="+v.Str)
+			}
+		}
+		err = unix.Exec(path, args, env)
+	}
+	fmt.Fprintf(os.Stderr, "sh: %s: %v\n", args[0], err)
+	os.Exit(126)
+	return nil
+}
+
+// limit is one resource of ulimit: its letter, what it counts, and the unit that
+// the shell shows it in.
+type limit struct {
+	letter   byte
+	resource int
+	unit     uint64
+	name     string
+}
+
+func limits() []limit {
+	return []limit{
+		{'c', unix.RLIMIT_CORE, 512, "core file size (blocks)"}, {'d', unix.RLIMIT_DATA, 1024, "data seg size (kbytes)"},
+		{'f', unix.RLIMIT_FSIZE, 512, "file size (blocks)"}, {'l', unix.RLIMIT_MEMLOCK, 1024, "max locked memory (kbytes)"},
+		{'m', unix.RLIMIT_RSS, 1024, "max memory size (kbytes)"}, {'n', unix.RLIMIT_NOFILE, 1, "open files"},
+		{'p', unix.RLIMIT_NPROC, 1, "max user processes"}, {'s', unix.RLIMIT_STACK, 1024, "stack size (kbytes)"},
+		{'t', unix.RLIMIT_CPU, 1, "cpu time (seconds)"}, {'v', unix.RLIMIT_AS, 1024, "virtual memory (kbytes)"},
+	}
+}
+
+func ulimit(hc interp.HandlerContext, args []string) error {
+	hard, all, letter, value := false, false, byte('f'), ""
+	for _, a := range args {
+		if !strings.HasPrefix(a, "-") {
+			value = a
+			continue
+		}
+		for i := 1; i < len(a); i++ {
+			switch a[i] {
+			case 'H':
+				hard = true
+			case 'S':
+			case 'a':
+				all = true
+			default:
+				letter = a[i]
+			}
+		}
+	}
+	known := false
+	for _, l := range limits() {
+		if !all && l.letter != letter {
+			continue
+		}
+		known = true
+		if value != "" {
+			return setLimit(l, value, hard)
+		}
+		var r unix.Rlimit
+		if err := unix.Getrlimit(l.resource, &r); err != nil {
+			return err
+		}
+		n := r.Cur
+		if hard {
+			n = r.Max
+		}
+		text := "unlimited"
+		if n != unix.RLIM_INFINITY {
+			text = strconv.FormatUint(n/l.unit, 10)
+		}
+		if all {
+			text = fmt.Sprintf("%-32s (-%c) %s", l.name, l.letter, text)
+		}
+		fmt.Fprintln(hc.Stdout, text)
+	}
+	if !known {
+		return fmt.Errorf("ulimit: unknown option -%c", letter)
+	}
+	return nil
+}
+
+func setLimit(l limit, value string, hard bool) error {
+	var r unix.Rlimit
+	if err := unix.Getrlimit(l.resource, &r); err != nil {
+		return err
+	}
+	n := uint64(unix.RLIM_INFINITY)
+	if value != "unlimited" {
+		v, err := strconv.ParseUint(value, 10, 50)
+		if err != nil {
+			return fmt.Errorf("ulimit: bad number %q", value)
+		}
+		n = v * l.unit
+	}
+	r.Cur = n
+	if hard || n > r.Max {
+		r.Max = n
+	}
+	if err := unix.Setrlimit(l.resource, &r); err != nil {
+		return fmt.Errorf("ulimit: %w", err)
+	}
+	return nil
+}
+
+func umask(hc interp.HandlerContext, args []string) error {
+	if len(args) == 0 {
+		old := unix.Umask(0)
+		unix.Umask(old)
+		fmt.Fprintf(hc.Stdout, "%04o\n", old)
+		return nil
+	}
+	n, err := strconv.ParseUint(args[0], 8, 9)
+	if err != nil {
+		return fmt.Errorf("umask: bad mask %q", args[0])
+	}
+	unix.Umask(int(n))
+	return nil
+}
+
+// traps are the actions for signals, which the interpreter does not have. An
+// action runs at once, in a subshell: it sees the shell's variables, and its exit
+// ends the shell, but what it assigns is lost.
+type traps struct {
+	runner  *interp.Runner
+	actions map[os.Signal]string
+	signals chan os.Signal
+	changes chan func()
+}
+
+// watch starts delivering. Process 1 ignores what has no action, as the kernel
+// does for programs without handlers; Go's runtime would exit.
+func (t *traps) watch(interactive bool) {
+	t.changes = make(chan func())
+	if os.Getpid() == 1 || interactive {
+		signal.Notify(t.signals, unix.SIGTERM, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT)
+	}
+	go func() {
+		for {
+			select {
+			case change := <-t.changes:
+				change()
+			case s := <-t.signals:
+				if action := t.actions[s]; action != "" {
+					t.run(action)
+				}
+			}
+		}
+	}()
+}
+
+func (t *traps) run(action string) {
+	sub := t.runner.Subshell()
+	file, err := parse(action)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "sh: trap: %v\n", err)
+		return
+	}
+	err = sub.Run(context.Background(), file)
+	if sub.Exited() {
+		os.Exit(status(err))
+	}
+}
+
+// call takes "trap ACTION SIGNAL…" out of the interpreter's hands and leaves it
+// EXIT and ERR.
+func (t *traps) call(_ context.Context, args []string) ([]string, error) {
+	if len(args) < 3 || args[0] != "trap" || strings.HasPrefix(args[1], "-") && args[1] != "-" {
+		return args, nil
+	}
+	action := args[1]
+	var left []string
+	var bad error
+	done := make(chan struct{})
+	t.changes <- func() {
+		defer close(done)
+		for _, name := range args[2:] {
+			if name == "EXIT" || name == "0" || name == "ERR" {
+				left = append(left, strings.Replace(name, "0", "EXIT", 1))
+				continue
+			}
+			sig, err := parseSignal(name)
+			if err != nil {
+				bad = errors.Join(bad, err)
+				continue
+			}
+			t.set(os.Signal(sig), action)
+		}
+	}
+	<-done
+	switch {
+	case bad != nil:
+		fmt.Fprintf(os.Stderr, "sh: trap: %v\n", bad)
+		return []string{"false"}, nil
+	case len(left) > 0:
+		return append([]string{"trap", action}, left...), nil
+	}
+	return []string{"true"}, nil
+}
+
+func (t *traps) set(sig os.Signal, action string) {
+	switch action {
+	case "-":
+		delete(t.actions, sig)
+		if os.Getpid() != 1 {
+			signal.Reset(sig)
+		}
+	case "":
+		delete(t.actions, sig)
+		signal.Ignore(sig)
+	default:
+		t.actions[sig] = action
+		signal.Notify(t.signals, sig)
+	}
+}
