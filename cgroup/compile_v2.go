@@ -1,0 +1,204 @@
+package cgroup
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"berth/nsenter"
+)
+
+// unified makes the group in the v2 hierarchy and opens it for the child to be
+// born in.
+func (c *compiler) unified(v2 *Hierarchy) {
+	needed := c.neededV2(v2)
+	filterGroup, leaf := c.unifiedPath()
+	parent, _ := split(c.group.Path)
+	c.enable(v2, "/", needed)
+	for _, level := range levels(parent) {
+		if _, known := c.host.Enabled[level]; !known {
+			c.mkdir(v2.Mount+level, true, "cgroup", "make the parent of containers' groups")
+		}
+		c.enable(v2, level, needed)
+	}
+	if filterGroup != "" {
+		c.shareFilter(v2.Mount + filterGroup)
+		c.enable(v2, filterGroup, needed)
+	}
+	dir := v2.Mount + leaf
+	c.mkdir(dir, c.group.Reuse, "cgroup", "make the container's group: one place to list, freeze and kill it")
+	for i := range c.settings {
+		if s := &c.settings[i]; s.on.V2 {
+			c.set(dir, s)
+		}
+	}
+	c.out.Born = c.plan.NewSlot("cgroup")
+	c.plan.Add(openStep(unix.AT_FDCWD, dir, unix.O_RDONLY|unix.O_DIRECTORY).To(c.out.Born).
+		For("cgroup", "the child is born in it (CLONE_INTO_CGROUP), which waits for no lock"))
+	if c.filter != nil && filterGroup == "" {
+		c.ownFilter(dir)
+	}
+	c.done(v2, dir)
+}
+
+// neededV2 lists the v2 controllers that limits and statistics need, sorted.
+func (c *compiler) neededV2(v2 *Hierarchy) []string {
+	var out []string
+	for i := range c.settings {
+		if s := &c.settings[i]; s.on.V2 && s.controller != "" {
+			out = append(out, s.controller)
+		}
+	}
+	for _, name := range c.accounted() {
+		if slices.Contains(v2.Controllers, name) {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// enable hands controllers down to a group's children, as far as the host is
+// not known to do so already. Writing what is enabled changes nothing.
+func (c *compiler) enable(v2 *Hierarchy, level string, needed []string) {
+	var words []string
+	var asked []string
+	for _, name := range needed {
+		if !slices.Contains(c.host.Enabled[level], name) {
+			words = append(words, "+"+name)
+			asked = append(asked, name)
+		}
+	}
+	if len(words) == 0 {
+		return
+	}
+	file := path.Join(v2.Mount, level, "cgroup.subtree_control")
+	slot := c.plan.NewSlot("subtree_control")
+	from := c.fieldsOf(asked)
+	why := "let children of this group have the controllers; it must hold no process itself"
+	c.plan.Add(
+		openStep(unix.AT_FDCWD, file, unix.O_WRONLY).To(slot).For(from, why),
+		writeStep(nsenter.Host, slot, file, strings.Join(words, " ")).For(from, why),
+	)
+}
+
+// fieldsOf names who asked for controllers.
+func (c *compiler) fieldsOf(controllers []string) string {
+	var out []string
+	for i := range c.settings {
+		if s := &c.settings[i]; s.on.V2 && slices.Contains(controllers, s.controller) {
+			if from := c.group.from(s.field); !slices.Contains(out, from) {
+				out = append(out, from)
+			}
+		}
+	}
+	if len(out) == 0 {
+		return c.group.from("account")
+	}
+	return strings.Join(out, " ")
+}
+
+// describe is the filter in a few words.
+func (f *filter) describe() string {
+	return fmt.Sprintf("device filter of %d rules (BPF, %d instructions)", f.rules, len(f.code))
+}
+
+// shareFilter sees to it that the group with the shared filter exists, and
+// that the kernel has the filter in force for it.
+func (c *compiler) shareFilter(dir string) {
+	filter := c.filter
+	c.restrict("check the "+filter.describe()+" that all containers with these rules share", dir,
+		func(*nsenter.Run) error {
+			fd, err := openGroup(dir)
+			if err != nil {
+				return err
+			}
+			defer unix.Close(fd)
+			return filter.ensure(fd)
+		})
+}
+
+// openGroup opens a group, and makes it if it is missing.
+func openGroup(dir string) (int, error) {
+	const flags = unix.O_RDONLY | unix.O_DIRECTORY
+	fd, err := openFile(unix.AT_FDCWD, dir, flags)
+	if !isGone(err) {
+		return fd, err
+	}
+	if err := unix.Mkdir(dir, 0o755); err != nil && err != unix.EEXIST {
+		return -1, fmt.Errorf("mkdir %s: %w", dir, err)
+	}
+	return openFile(unix.AT_FDCWD, dir, flags)
+}
+
+// ownFilter attaches the filter to the container's own group.
+func (c *compiler) ownFilter(dir string) {
+	filter, born := c.filter, c.out.Born
+	c.restrict("attach the "+filter.describe(), dir, func(h *nsenter.Run) error {
+		// Not ensure: a group that existed may have a filter of others.
+		return filter.attach(h.Fd(born))
+	})
+}
+
+// restrict adds the step that puts the filter in force. On a hybrid host that
+// refuses bpf(2) the step falls back to a v1 devices group; the child's step
+// into that group takes a slot that otherwise stays empty, and is skipped.
+func (c *compiler) restrict(text, dir string, f func(*nsenter.Run) error) {
+	from, why := c.group.from("devices"), "allow no device but those listed, whatever nodes the payload makes"
+	old := c.host.Find("devices")
+	if old == nil || old.V2 {
+		c.plan.Add(nsenter.Do(text, f).On(dir).For(from, why))
+		return
+	}
+	tasks := c.plan.NewSlot("devices tasks")
+	group, parents := old.Mount+c.group.Path, c.legacyParents(old)
+	policy, reuse := c.policy, c.group.Reuse
+	c.plan.Add(nsenter.Do(text, func(h *nsenter.Run) error {
+		err := f(h)
+		if !refused(err) {
+			h.SetValue(tasks, -1)
+			return err
+		}
+		fd, err := policy.fallback(parents, group, reuse, err)
+		if err == nil {
+			h.SetFd(tasks, fd)
+		}
+		return err
+	}).On(dir).For(from, why))
+	c.out.Dirs = append(c.out.Dirs, group)
+	c.out.Join = append(c.out.Join, joinStep(tasks, group+"/tasks").
+		For(from, "enter the v1 devices group; only where bpf(2) is refused"))
+}
+
+// legacyParents are the directories above the group in a v1 hierarchy.
+func (c *compiler) legacyParents(x *Hierarchy) []string {
+	parent, _ := split(c.group.Path)
+	out := levels(parent)
+	for i := range out {
+		out[i] = x.Mount + out[i]
+	}
+	return out
+}
+
+// fallback restricts devices by the v1 controller and returns the group's open
+// tasks file. cause is why the filter could not be used.
+func (p *policy) fallback(parents []string, group string, reuse bool, cause error) (int, error) {
+	writes, err := p.v1Writes()
+	if err != nil {
+		return -1, fmt.Errorf("%w (tried because: %w)", err, cause)
+	}
+	for _, dir := range append(parents, group) {
+		if err := unix.Mkdir(dir, 0o755); err != nil && (err != unix.EEXIST || dir == group && !reuse) {
+			return -1, fmt.Errorf("mkdir %s: %w (tried because: %w)", dir, err, cause)
+		}
+	}
+	for _, w := range writes {
+		if err := writeFile(group+"/"+w.file, w.value); err != nil {
+			return -1, err
+		}
+	}
+	return openFile(unix.AT_FDCWD, group+"/tasks", unix.O_WRONLY)
+}
