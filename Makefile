@@ -25,8 +25,8 @@ GOFLAGS_ALL := -trimpath -buildvcs=false -tags $(TAGS)
 GOBUILD := $(GO) build $(GOFLAGS_ALL) -ldflags '$(LDFLAGS)'
 GOTEST  := $(GO) test $(GOFLAGS_ALL)
 
-ARCH        := $(shell $(GO) env GOARCH)
-BOX         := image/box-$(ARCH).tar.gz
+BOX         := image/box.tar
+BOX_ARM64   := $(OUT)/arm64/box.tar
 BOX_SOURCES := $(shell find box -type f 2>/dev/null)
 LINTER      := $(OUT)/bin/golangci-lint
 PACKAGES     = $(shell $(GO) list -tags $(TAGS) ./...)
@@ -40,8 +40,8 @@ build: $(BOX) ## build ./berth, one static binary (the default)
 	$(GOBUILD) -o berth .
 
 # The embedded image changes only when its sources do.
-image/box-%.tar.gz: $(BOX_SOURCES)
-	GO="$(GO)" GOARCH=$* CC=gcc sh box/build.sh $(abspath $@)
+$(BOX): $(BOX_SOURCES)
+	GO="$(GO)" sh box/build.sh $(abspath $@)
 
 demo: build ## build, then run a container with no network and leave nothing behind
 	@sh tests/demo.sh ./berth
@@ -97,13 +97,19 @@ install: build ## install the binary, man pages and completion (DESTDIR, PREFIX)
 	@for page in docs/man/*.1; do [ ! -f "$$page" ] || install -D -m 644 "$$page" "$(DESTDIR)$(PREFIX)/share/man/man1/$${page##*/}"; done
 	@[ ! -f docs/completion/berth.bash ] || install -D -m 644 docs/completion/berth.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/berth
 
-# Debian's cross compiler has no musl, so this one is static glibc.
-build-arm64: image/box-arm64.tar.gz ## build ./berth-arm64 with Debian's cross compiler
+# Debian's cross compiler has no musl, so this one is static glibc. The overlay
+# puts the arm64 image where this machine's is embedded from.
+build-arm64: $(BOX_ARM64) ## build ./berth-arm64 with Debian's cross compiler
 	@command -v aarch64-linux-gnu-gcc >/dev/null || { echo "build-arm64: apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross" >&2; exit 1; }
-	CC=aarch64-linux-gnu-gcc CGO_CFLAGS=-O2 GOARCH=arm64 $(GOBUILD) -o berth-arm64 .
+	@echo '{"Replace":{"$(abspath $(BOX))":"$(abspath $(BOX_ARM64))"}}' >$(OUT)/arm64/overlay.json
+	CC=aarch64-linux-gnu-gcc CGO_CFLAGS=-O2 GOARCH=arm64 $(GOBUILD) -overlay $(OUT)/arm64/overlay.json -o berth-arm64 .
+
+$(BOX_ARM64): $(BOX_SOURCES)
+	@mkdir -p $(@D)
+	GO="$(GO)" GOARCH=arm64 sh box/build.sh $(abspath $@)
 
 clean: ## remove what was built, with the cached disks and fixtures
-	rm -rf berth berth-arm64 image/box-*.tar.gz image/box-*.digest $(OUT)
+	rm -rf berth berth-arm64 $(BOX) $(OUT)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r name text; do printf '  %-15s %s\n' "$$name" "$$text"; done
