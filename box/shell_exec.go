@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -22,10 +23,18 @@ func external(next interp.ExecHandlerFunc) interp.ExecHandlerFunc {
 		switch args[0] {
 		case execWord:
 			return replaceShell(hc, args[1:])
-		case "ulimit":
+		case ownPrefix + "ulimit":
 			return report(hc, ulimit(hc, args[1:]))
-		case "umask":
+		case ownPrefix + "umask":
 			return report(hc, umask(hc, args[1:]))
+		case ownPrefix + "kill":
+			c := &call{name: "kill", in: hc.Stdin, out: bufio.NewWriter(hc.Stdout), err: hc.Stderr}
+			code := kill(c, args[1:])
+			c.out.Flush()
+			if code == 0 {
+				return nil
+			}
+			return interp.ExitStatus(code)
 		}
 		if err := lookup(hc, args[0]); err != nil {
 			return err
@@ -95,99 +104,6 @@ func replaceShell(hc interp.HandlerContext, args []string) error {
 	return nil
 }
 
-// limit is one resource of ulimit: its letter, what it counts, and the unit that
-// the shell shows it in.
-type limit struct {
-	letter   byte
-	resource int
-	unit     uint64
-	name     string
-}
-
-func limits() []limit {
-	return []limit{
-		{'c', unix.RLIMIT_CORE, 512, "core file size (blocks)"}, {'d', unix.RLIMIT_DATA, 1024, "data seg size (kbytes)"},
-		{'f', unix.RLIMIT_FSIZE, 512, "file size (blocks)"}, {'l', unix.RLIMIT_MEMLOCK, 1024, "max locked memory (kbytes)"},
-		{'m', unix.RLIMIT_RSS, 1024, "max memory size (kbytes)"}, {'n', unix.RLIMIT_NOFILE, 1, "open files"},
-		{'p', unix.RLIMIT_NPROC, 1, "max user processes"}, {'s', unix.RLIMIT_STACK, 1024, "stack size (kbytes)"},
-		{'t', unix.RLIMIT_CPU, 1, "cpu time (seconds)"}, {'v', unix.RLIMIT_AS, 1024, "virtual memory (kbytes)"},
-	}
-}
-
-func ulimit(hc interp.HandlerContext, args []string) error {
-	hard, all, letter, value := false, false, byte('f'), ""
-	for _, a := range args {
-		if !strings.HasPrefix(a, "-") {
-			value = a
-			continue
-		}
-		for i := 1; i < len(a); i++ {
-			switch a[i] {
-			case 'H':
-				hard = true
-			case 'S':
-			case 'a':
-				all = true
-			default:
-				letter = a[i]
-			}
-		}
-	}
-	known := false
-	for _, l := range limits() {
-		if !all && l.letter != letter {
-			continue
-		}
-		known = true
-		if value != "" {
-			return setLimit(l, value, hard)
-		}
-		var r unix.Rlimit
-		if err := unix.Getrlimit(l.resource, &r); err != nil {
-			return err
-		}
-		n := r.Cur
-		if hard {
-			n = r.Max
-		}
-		text := "unlimited"
-		if n != unix.RLIM_INFINITY {
-			text = strconv.FormatUint(n/l.unit, 10)
-		}
-		if all {
-			text = fmt.Sprintf("%-32s (-%c) %s", l.name, l.letter, text)
-		}
-		fmt.Fprintln(hc.Stdout, text)
-	}
-	if !known {
-		return fmt.Errorf("ulimit: unknown option -%c", letter)
-	}
-	return nil
-}
-
-func setLimit(l limit, value string, hard bool) error {
-	var r unix.Rlimit
-	if err := unix.Getrlimit(l.resource, &r); err != nil {
-		return err
-	}
-	n := uint64(unix.RLIM_INFINITY)
-	if value != "unlimited" {
-		v, err := strconv.ParseUint(value, 10, 50)
-		if err != nil {
-			return fmt.Errorf("ulimit: bad number %q", value)
-		}
-		n = v * l.unit
-	}
-	r.Cur = n
-	if hard || n > r.Max {
-		r.Max = n
-	}
-	if err := unix.Setrlimit(l.resource, &r); err != nil {
-		return fmt.Errorf("ulimit: %w", err)
-	}
-	return nil
-}
-
 func umask(hc interp.HandlerContext, args []string) error {
 	if len(args) == 0 {
 		old := unix.Umask(0)
@@ -247,9 +163,16 @@ func (t *traps) run(action string) {
 	}
 }
 
+// ownPrefix renames builtins that the interpreter claims and then refuses.
+const ownPrefix = "__"
+
 // call takes "trap ACTION SIGNAL…" out of the interpreter's hands and leaves it
 // EXIT and ERR.
 func (t *traps) call(_ context.Context, args []string) ([]string, error) {
+	switch args[0] {
+	case "kill", "ulimit", "umask":
+		return append([]string{ownPrefix + args[0]}, args[1:]...), nil
+	}
 	if len(args) < 3 || args[0] != "trap" || strings.HasPrefix(args[1], "-") && args[1] != "-" {
 		return args, nil
 	}
