@@ -36,6 +36,9 @@ PACKAGES     = $(shell $(GO) list -tags $(TAGS) ./...)
 .PHONY: build demo setup test test-unit test-root test-vm test-vm-short test-soak fuzz \
 	vet lint bench man install build-arm64 clean help
 
+$(OUT):
+	@mkdir -p $@
+
 build: $(BOX) ## build ./berth, one static binary (the default)
 	$(GOBUILD) -o berth .
 
@@ -55,9 +58,11 @@ test: ## set up and run everything: vet, lint, unit, root and a short VM run
 test-unit: $(BOX) ## tests of every package; those that need root skip without it
 	$(GOTEST) $(filter-out berth/tests,$(PACKAGES))
 
-test-root: build ## everything that needs root, with nothing allowed to skip
+test-root: build $(OUT) ## everything that needs root, with nothing allowed to skip
 	@[ "$$(id -u)" = 0 ] || { echo "test-root: needs root: sudo make test-root" >&2; exit 1; }
-	CI=true BERTH_BIN=$(abspath berth) $(GOTEST) -count=1 -timeout 20m $(PACKAGES)
+	@code=0; export CI=true BERTH_BIN=$(abspath berth); \
+	$(GOTEST) -count=1 -v -timeout 20m $(PACKAGES) >$(OUT)/test-root.log 2>&1 || code=$$?; \
+	sh tests/judge.sh $(OUT)/test-root.log && exit $$code
 
 test-vm: build ## the root tests in a Debian machine with systemd and cgroup v2 (QEMU)
 	@sh tests/vm/suite.sh

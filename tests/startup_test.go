@@ -28,7 +28,7 @@ var standard = regexp.MustCompile(`^(internal/|runtime|errors|sync|syscall|os|io
 // faults pages in; the smallest of each package counts.
 func TestPackageInit(t *testing.T) {
 	if os.Getenv("BERTH_VM") != "" {
-		t.Skip("an emulated machine has no times to compare")
+		t.Skip("by design: an emulated machine has no times to compare")
 	}
 	berth := fixture.Berth(t)
 	line := regexp.MustCompile(`(?m)^init (\S+) @[0-9.]+ ms, ([0-9.]+) ms clock`)
@@ -71,7 +71,7 @@ func TestPackageInit(t *testing.T) {
 // slows both sides down.
 func TestStartRatio(t *testing.T) {
 	if os.Getenv("BERTH_VM") != "" {
-		t.Skip("an emulated machine has no times to compare")
+		t.Skip("by design: an emulated machine has no times to compare")
 	}
 	berth := fixture.Berth(t)
 	empty := buildEmpty(t)

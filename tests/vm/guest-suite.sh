@@ -17,7 +17,9 @@ for package in $WANTED; do
 	ran=$((ran + 1))
 	echo "=== vm: $package"
 	from=$(cut -d. -f1 /proc/uptime)
-	(cd "/var/tmp/suite/$package" && "$binary" -test.timeout 60m $SHORT) || failed="$failed $package"
+	(cd "/var/tmp/suite/$package" && "$binary" -test.v -test.timeout 60m $SHORT) >/var/tmp/log 2>&1 ||
+		failed="$failed $package"
+	sh /var/tmp/suite/judge.sh /var/tmp/log || failed="$failed $package(skips)"
 	echo "--- vm: $package $(($(cut -d. -f1 /proc/uptime) - from)) s"
 done
 if [ -n "$failed" ]; then

@@ -31,6 +31,7 @@ for package in $wanted; do
 	done
 done
 cp tests/vm/guest-suite.sh "$work/suite/run"
+cp tests/judge.sh "$work/suite/"
 set -- -f "$work/suite" -f ./berth -t "$limit" -e "WANTED=$wanted" -e "SHORT=$short"
 if [ -z "$short" ]; then
 	set -- "$@" -f "$(sh tests/fixture/debootstrap.sh bookworm)"

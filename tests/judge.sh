@@ -1,0 +1,23 @@
+#!/bin/sh
+# Reads the output of "go test -v", prints what is worth reading and fails on a
+# test that skipped itself: where CI is set a skipped test is a missing tool or
+# right, not a pass. A reason that begins "by design: " is accepted.
+#   tests/judge.sh LOG
+set -eu
+log=$1
+awk '
+/^[ \t]*--- (PASS|SKIP|FAIL): / { n[$2]++ }
+/^=== (RUN|PAUSE|CONT|NAME) / || /^[ \t]*--- PASS: / || /^PASS$/ || /no test files/ { next }
+{ print }
+END { printf "%d passed, %d failed, %d skipped\n", n["PASS:"], n["FAIL:"], n["SKIP:"] }
+' "$log"
+# A reason is printed while its test is the current one.
+skipped=$(awk '
+/^=== (RUN|CONT|NAME) / { current = $3 }
+/by design: / { fine[current] = 1 }
+/^[ \t]*--- SKIP: / { if (!fine[$3]) print }
+' "$log")
+if [ -n "$skipped" ] && [ "${CI:-}" = true ]; then
+	printf 'skipped, which CI does not allow:\n%s\n' "$skipped" >&2
+	exit 1
+fi
