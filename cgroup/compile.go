@@ -187,7 +187,12 @@ func (c *compiler) reason(x *Hierarchy) (from, why string) {
 	if c.policy != nil && slices.Contains(x.Controllers, "devices") {
 		return c.group.from("devices"), "make the container's group for controller " + x.Name
 	}
-	return c.group.from("account"), "make the container's group for its statistics"
+	for _, name := range c.accounted() {
+		if slices.Contains(x.Controllers, name) {
+			return "statistics", "make the container's group to count what it uses"
+		}
+	}
+	return "cgroup", "make the container's group to list, freeze and kill it"
 }
 
 // join adds the child's step into a v1 group.

@@ -96,7 +96,7 @@ func (c *compiler) fieldsOf(controllers []string) string {
 		}
 	}
 	if len(out) == 0 {
-		return c.group.from("account")
+		return "statistics"
 	}
 	return strings.Join(out, " ")
 }

@@ -171,7 +171,8 @@ type v1Write struct{ file, value string }
 // v1Writes expresses the policy for the v1 devices controller, which knows a
 // default and exceptions to it, but no order. A rule that takes back a part of
 // another can therefore not be expressed; the kernel would ignore it in
-// silence, so it is refused here.
+// silence, so it is refused here. The controller is stricter in one case: it
+// wants one exception to grant all that an open asks for.
 func (p *policy) v1Writes() ([]v1Write, error) {
 	def, exceptions := "devices.deny", "devices.allow"
 	if p.allow {
