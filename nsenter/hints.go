@@ -82,7 +82,7 @@ func openHint(errno unix.Errno) string {
 	case unix.EISDIR:
 		return "a directory cannot be opened for writing"
 	case unix.E2BIG, unix.EINVAL:
-		return "flags that this kernel does not know (openat2 needs Linux 5.6)"
+		return "flags that this kernel does not know"
 	}
 	return commonHint(errno)
 }
@@ -131,7 +131,7 @@ func execHint(errno unix.Errno) string {
 	case unix.ELOOP:
 		return "a loop of symbolic links, or of #! interpreters"
 	case unix.E2BIG:
-		return "arguments and environment are too long (a quarter of the stack limit, 128 KiB for one string)"
+		return "arguments and environment are too long: together a quarter of the stack limit, and 128 KiB for one string"
 	case unix.EPERM:
 		return "a setuid program or one with file capabilities that this process may not run"
 	case unix.ETXTBSY:
@@ -157,9 +157,9 @@ func namespaceHint(call uintptr, errno unix.Errno) string {
 		if call == unix.SYS_SETNS {
 			return "needs CAP_SYS_ADMIN in the user namespace that owns the namespace, and in the current one"
 		}
-		return "needs CAP_SYS_ADMIN; a user namespace needs none, but the machine may forbid them (user.max_user_namespaces, kernel.unprivileged_userns_clone, AppArmor), and a chroot does"
+		return "needs CAP_SYS_ADMIN; a user namespace needs none, but the machine may forbid them by user.max_user_namespaces, kernel.unprivileged_userns_clone or AppArmor, and a chroot does"
 	case unix.ENOSPC:
-		return "too many namespaces: see the sysctls user.max_*_namespaces, which count per user, and their nesting (32 levels)"
+		return "too many namespaces: see the sysctls user.max_*_namespaces, which count per user; they can be nested 32 deep"
 	case unix.EUSERS:
 		return "user namespaces are nested more than 32 deep"
 	case unix.EINVAL:
@@ -171,7 +171,7 @@ func namespaceHint(call uintptr, errno unix.Errno) string {
 	case unix.EBUSY:
 		return "the cgroup the child is to be born in passes controllers on to others, so it may not hold processes"
 	case unix.EOPNOTSUPP:
-		return "the cgroup the child is to be born in is in an invalid state (domain invalid)"
+		return "the cgroup the child is to be born in is in the state \"domain invalid\""
 	case unix.ENODEV:
 		return "the cgroup the child is to be born in was removed"
 	case unix.ESRCH:
@@ -265,13 +265,13 @@ func seccompHint(errno unix.Errno) string {
 func bpfHint(errno unix.Errno) string {
 	switch errno {
 	case unix.EPERM:
-		return "needs CAP_BPF and CAP_NET_ADMIN (before Linux 5.8 CAP_SYS_ADMIN), and no program on a parent cgroup that forbids more"
+		return "needs CAP_BPF and CAP_NET_ADMIN, before Linux 5.8 CAP_SYS_ADMIN, and no program on a parent cgroup that forbids more"
 	case unix.EINVAL:
 		return "a kernel without CONFIG_CGROUP_BPF, or a program that it refuses"
 	case unix.EACCES:
 		return "the kernel's verifier refuses the program"
 	case unix.E2BIG:
-		return "too many programs on the cgroup (64), or a program too long"
+		return "more than 64 programs on the cgroup, or a program too long"
 	}
 	return commonHint(errno)
 }

@@ -68,9 +68,9 @@ func mountHint(call uintptr, errno unix.Errno) string {
 func mountInvalidHint(call uintptr) string {
 	switch call {
 	case unix.SYS_PIVOT_ROOT:
-		return "the new root is not a mount point, it or the current root is a shared mount, or / is the initial ramfs, which cannot be left (that needs MS_MOVE)"
+		return "the new root is not a mount point, it or the current root is a shared mount, or / is the initial ramfs, which only MS_MOVE can cover"
 	case unix.SYS_MOVE_MOUNT:
-		return "the source is not the root of a mount that is detached or in this namespace, its parent is shared, or the target lies in a detached tree (needs Linux 6.15)"
+		return "the source is not the root of a mount that is detached or in this namespace, its parent is shared, or the target lies in a detached tree, as only Linux 6.15 allows"
 	case unix.SYS_OPEN_TREE:
 		return "the source is unbindable, in another mount namespace, or has locked mounts below it: clone those with AT_RECURSIVE"
 	case unix.SYS_MOUNT_SETATTR:

@@ -57,7 +57,8 @@ func TestHint(t *testing.T) {
 	}
 }
 
-// Hints go into brackets behind an error: they are phrases, not sentences.
+// Hints go into brackets behind an error: they are phrases, not sentences, and
+// have no brackets of their own.
 func TestHintStyle(t *testing.T) {
 	for call := uintptr(0); call < 512; call++ {
 		for errno := unix.Errno(0); errno < 134; errno++ {
@@ -70,7 +71,7 @@ func TestHintStyle(t *testing.T) {
 			if unicode.IsUpper(first) && word != strings.ToUpper(word) {
 				t.Errorf("%s %s: hint %q starts with a capital", CallName(call), unix.ErrnoName(errno), hint)
 			}
-			if strings.HasSuffix(hint, ".") || strings.ContainsAny(hint, "\n\t") {
+			if strings.HasSuffix(hint, ".") || strings.ContainsAny(hint, "\n\t()") {
 				t.Errorf("%s %s: hint %q is no phrase", CallName(call), unix.ErrnoName(errno), hint)
 			}
 		}

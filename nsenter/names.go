@@ -33,6 +33,8 @@ func callName(nr uintptr) string {
 		return "fcntl"
 	case unix.SYS_IOCTL:
 		return "ioctl"
+	case unix.SYS_SENDTO:
+		return "sendto"
 	case unix.SYS_SOCKET:
 		return "socket"
 	case unix.SYS_FTRUNCATE:

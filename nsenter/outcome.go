@@ -24,6 +24,9 @@ func (h *Run) readResults() {
 // sendFailed explains a child that went away while the host still had steps
 // for it: a failed step, if there is one, says more than a broken socket.
 func (h *Run) sendFailed(err error) error {
+	if <-h.child.started; h.child.err != nil {
+		return h.child.err
+	}
 	h.readResults()
 	if failed := h.failedStep(); failed != nil {
 		return failed
@@ -49,6 +52,9 @@ func (h *Run) failedStep() error {
 func (h *Run) outcome() error {
 	if h.child == nil {
 		return nil
+	}
+	if h.child.err != nil {
+		return h.child.err
 	}
 	h.follow()
 	if failed := h.failedStep(); failed != nil {

@@ -144,9 +144,8 @@ func (h *Run) flush(ack bool) error {
 	fds, slots := h.descriptors(steps)
 	h.batches = append(h.batches, batch{steps: h.pending, offset: c.next})
 	h.pending = nil
-	if <-c.started; c.err != nil {
-		return c.err
-	}
+	// The child may not exist yet: the socket keeps the message for it, and
+	// the host side goes on.
 	if err := c.send(fds, slots, uint64(c.next), uint64(len(bytes)), ack); err != nil {
 		return h.sendFailed(err)
 	}

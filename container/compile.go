@@ -1,0 +1,303 @@
+package container
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"berth/cgroup"
+	"berth/nsenter"
+	"berth/rootfs"
+	"berth/seccomp"
+)
+
+// Input is what a container's plan is compiled from.
+type Input struct {
+	Host Host
+	Spec *specs.Spec
+	// Layers, Upper and Work make an overlay; without layers the root is
+	// Spec.Root.Path.
+	Layers      []string
+	Upper, Work string
+	// Volatile says that the writable layer goes with the container.
+	Volatile bool
+	// Hold is a folder of the host that the child's root covers for a moment.
+	Hold string
+	// Cgroup is the container's group below every hierarchy's root.
+	Cgroup string
+	// OwnCgroup says that the group's parent is berth's own.
+	OwnCgroup bool
+	// Account asks for the controllers that count, also without limits.
+	Account bool
+	// Filter is the compiled seccomp filter; empty for none.
+	Filter seccomp.Program
+	// Lookup asks for the user to be looked up in the image, as docker does.
+	Lookup   bool
+	GroupAdd []string
+	// Init puts a PID 1 in front of the payload.
+	Init bool
+	// Tied kills the payload when the supervisor dies.
+	Tied bool
+	// From tells which flag asked for a spec field.
+	From map[string]string
+}
+
+// Compiled is a plan with what its caller needs to know of it.
+type Compiled struct {
+	Plan *nsenter.Plan
+	// Terminal is set when the payload has one.
+	Terminal *rootfs.Terminal
+	// Cgroups are the directories of the container's groups.
+	Cgroups []string
+	// Identity is who the payload is; after the run's host steps it is what
+	// the image's files say.
+	Identity *Identity
+}
+
+// compiler holds what the parts of a compilation share.
+type compiler struct {
+	in        Input
+	p         *nsenter.Plan
+	asm       *rootfs.Assembly
+	placement cgroup.Placement
+	identity  *Identity
+	terminal  *rootfs.Terminal
+	proc      nsenter.Slot // the host's /proc, when something is written there
+	joins     []join
+	// groupCount is the slot of the number of supplementary groups.
+	groupCount nsenter.Slot
+}
+
+// Compile turns a container into the plan that starts it. It looks at nothing
+// but its input.
+func Compile(in Input) (*Compiled, error) {
+	if err := validate(in.Spec); err != nil {
+		return nil, err
+	}
+	c := &compiler{in: in, p: &nsenter.Plan{}, groupCount: nsenter.NoSlot, proc: nsenter.NoSlot}
+	c.asm = rootfs.New(c.p)
+	for _, part := range []struct {
+		name string
+		add  func() error
+	}{
+		{"cgroup", c.cgroup},
+		{"namespaces to join", c.openJoins},
+		{"spawn", c.spawn},
+		{"namespaces", c.namespaces},
+		{"root", c.root},
+		{"user", c.user},
+		{"mounts", c.mounts},
+		{"devices", c.devices},
+		{"masks", c.masks},
+		{"files of /proc", c.openProc},
+		{"attach", c.attach},
+		{"names", c.names},
+		{"sysctl", c.sysctl},
+		{"process", c.process},
+	} {
+		if err := part.add(); err != nil {
+			return nil, fmt.Errorf("plan %s: %w", part.name, err)
+		}
+	}
+	return &Compiled{Plan: c.p, Terminal: c.terminal, Cgroups: c.placement.Dirs, Identity: c.identity}, nil
+}
+
+// from returns the flag that asked for a field, or the field itself.
+func (c *compiler) from(field string) string { return fromOf(c.in.From, field) }
+
+func fromOf(from map[string]string, field string) string {
+	if flag := from[field]; flag != "" {
+		return flag
+	}
+	return field
+}
+
+// validate refuses what no plan can be made of, naming the field.
+func validate(s *specs.Spec) error {
+	switch {
+	case s == nil:
+		return fmt.Errorf("config: empty")
+	case s.Process == nil:
+		return fmt.Errorf("process: missing")
+	case len(s.Process.Args) == 0 || s.Process.Args[0] == "":
+		return fmt.Errorf("process.args: no command specified")
+	case s.Root == nil:
+		return fmt.Errorf("root: missing")
+	case s.Linux == nil:
+		return fmt.Errorf("linux: missing")
+	case s.Process.Cwd != "" && !path.IsAbs(s.Process.Cwd):
+		return fmt.Errorf("process.cwd: %q is not an absolute path", s.Process.Cwd)
+	}
+	for field, list := range map[string][]string{"process.args": s.Process.Args, "process.env": s.Process.Env} {
+		for _, v := range list {
+			if strings.IndexByte(v, 0) >= 0 {
+				return fmt.Errorf("%s: %q contains a NUL", field, v)
+			}
+		}
+	}
+	return unsupported(s)
+}
+
+// unsupported names the first field that this version cannot honour: ignoring
+// one could leave a container less confined than its author believes.
+func unsupported(s *specs.Spec) error {
+	p, l := s.Process, s.Linux
+	for _, f := range []struct {
+		field string
+		set   bool
+	}{
+		{"hooks", s.Hooks != nil && (len(s.Hooks.CreateRuntime)+len(s.Hooks.CreateContainer)+len(s.Hooks.StartContainer)+
+			len(s.Hooks.Poststart)+len(s.Hooks.Poststop) > 0)},
+		{"linux.uidMappings", len(l.UIDMappings) > 0},
+		{"linux.gidMappings", len(l.GIDMappings) > 0},
+		{"linux.timeOffsets", len(l.TimeOffsets) > 0},
+		{"linux.intelRdt", l.IntelRdt != nil},
+		{"linux.netDevices", len(l.NetDevices) > 0},
+		{"linux.memoryPolicy", l.MemoryPolicy != nil},
+		{"linux.mountLabel", l.MountLabel != ""},
+		{"linux.personality", l.Personality != nil},
+		{"process.apparmorProfile", p.ApparmorProfile != ""},
+		{"process.selinuxLabel", p.SelinuxLabel != ""},
+		{"process.scheduler", p.Scheduler != nil},
+		{"process.ioPriority", p.IOPriority != nil},
+		{"process.execCPUAffinity", p.ExecCPUAffinity != nil},
+	} {
+		if f.set {
+			return fmt.Errorf("%s: not supported by this version", f.field)
+		}
+	}
+	return nil
+}
+
+// cgroup makes the group and sets its limits before any process exists.
+func (c *compiler) cgroup() error {
+	var err error
+	c.placement, err = cgroup.Compile(c.p, c.in.Host.Cgroup,
+		cgroup.Group{Path: c.in.Cgroup, Account: c.in.Account, Share: c.in.OwnCgroup, Reuse: !c.in.OwnCgroup, From: c.in.From},
+		c.in.Spec.Linux.Resources)
+	return err
+}
+
+// spawn starts the executor.
+func (c *compiler) spawn() error {
+	flags := uintptr(0)
+	why := "the process that becomes the payload"
+	if c.newNamespace(specs.PIDNamespace) {
+		flags |= unix.CLONE_NEWPID
+		why += "; it is PID 1 of a new PID namespace"
+	}
+	args := []nsenter.Arg{nsenter.Int(flags)}
+	if c.placement.Born != nsenter.NoSlot {
+		args = append(args, nsenter.Fd(c.placement.Born))
+		why += ", and is born in its cgroup"
+	}
+	c.p.Add(nsenter.Control(nsenter.Host, nsenter.OpSpawn, "clone and execute berth anew as the executor", args...).
+		For("linux.namespaces", why))
+	return nil
+}
+
+// root makes the root file system.
+func (c *compiler) root() error {
+	if len(c.in.Layers) == 0 {
+		if c.in.Spec.Root.Path == "" {
+			return fmt.Errorf("root.path: empty")
+		}
+		c.asm.Folder(c.in.Spec.Root.Path, c.from("root.path"))
+		return nil
+	}
+	return c.asm.Overlay(c.in.Layers, c.in.Upper, c.in.Work, c.in.Volatile, c.in.Host.Kernel >= kernelLowerdirPlus)
+}
+
+// mounts plans the mounts of the spec, in its order.
+func (c *compiler) mounts() error {
+	// The modes below are meant as written.
+	c.p.Add(nsenter.Call(nsenter.Host, unix.SYS_UMASK, nsenter.Int(0)).
+		For("mounts", "the modes of mount points and devices are meant as they are written"))
+	for i, m := range c.in.Spec.Mounts {
+		from := c.from("mounts[" + m.Destination + "]")
+		if strings.HasPrefix(from, "mounts[") {
+			from = fmt.Sprintf("mounts[%d]", i)
+		}
+		add := c.asm.Add
+		if m.Type == "cgroup" || m.Type == "cgroup2" {
+			add = c.cgroupMount
+		}
+		if err := add(m, from); err != nil {
+			return err
+		}
+	}
+	c.asm.WorkDir(c.in.Spec.Process.Cwd, c.from("process.cwd"))
+	if c.in.Spec.Root.Readonly {
+		c.asm.RootReadOnly(c.from("root.readonly"))
+	}
+	return nil
+}
+
+// cgroupMount plans the container's view of its cgroups.
+func (c *compiler) cgroupMount(m specs.Mount, from string) error {
+	return c.asm.Cgroups(m, c.in.Host.Cgroup.Mode == cgroup.Unified, views(c.placement.Hierarchies), from)
+}
+
+// views turns the hierarchies that a container is in into what it sees of them.
+func views(list []cgroup.Hierarchy) []rootfs.CgroupView {
+	out := make([]rootfs.CgroupView, len(list))
+	for i, h := range list {
+		out[i] = rootfs.CgroupView{Name: h.Name, Options: h.Controllers, V2: h.V2}
+		switch {
+		case h.V2:
+			out[i].Options = nil
+		case h.Named != "":
+			out[i].Options = []string{"none", "name=" + h.Named}
+		}
+	}
+	return out
+}
+
+// devices makes /dev's files and the terminal.
+func (c *compiler) devices() error {
+	if err := c.asm.Devices(c.in.Spec.Linux.Devices); err != nil {
+		return err
+	}
+	if c.in.Spec.Process.Terminal {
+		t, err := c.asm.Terminal(c.identity.uid())
+		if err != nil {
+			return err
+		}
+		c.terminal = &t
+	}
+	c.asm.Seal()
+	return nil
+}
+
+// masks hides and protects paths.
+func (c *compiler) masks() error {
+	m := c.asm.Masks(c.in.Host.PathKind)
+	for _, p := range c.in.Spec.Linux.ReadonlyPaths {
+		if err := m.ReadOnly(p); err != nil {
+			return err
+		}
+	}
+	for _, p := range c.in.Spec.Linux.MaskedPaths {
+		if err := m.Hide(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// attach is where the child takes over: all mounts, then the root.
+func (c *compiler) attach() error {
+	return c.asm.Attach(c.in.Hold, c.in.Spec.Linux.RootfsPropagation)
+}
+
+// openProc opens the host's /proc for the child when a setting is written
+// there.
+func (c *compiler) openProc() error {
+	if len(c.in.Spec.Linux.Sysctl) > 0 || c.in.Spec.Process.OOMScoreAdj != nil {
+		c.proc = openProc(c.p, "linux.sysctl")
+	}
+	return nil
+}

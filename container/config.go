@@ -1,0 +1,131 @@
+package container
+
+import (
+	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"berth/state"
+)
+
+// Config is how a container was created: its OCI spec, and what docker's
+// command line knows of a container that the spec has no field for. It is the
+// container's record on disk (container/<id>/config.json) and never changes
+// after create but for a rename or an update.
+type Config struct {
+	state.Header
+	ID      string    `json:"id"`
+	Name    string    `json:"name"`
+	Created time.Time `json:"created"`
+	Image   ImageRef  `json:"image"`
+	// Layers are the overlay's lower directories, top layer first; empty for
+	// a container that runs on Spec.Root.Path itself (--rootfs).
+	Layers []string `json:"layers,omitempty"`
+	// Spec is the container. Process.User.Username, when set, is a name (or
+	// "name:group") still to be looked up in the image.
+	Spec *specs.Spec `json:"spec"`
+	// Entrypoint and Cmd are the two halves of Spec.Process.Args.
+	Entrypoint []string          `json:"entrypoint,omitempty"`
+	Cmd        []string          `json:"cmd,omitempty"`
+	Labels     map[string]string `json:"labels,omitempty"`
+	// Network is "none" or "host".
+	Network string `json:"network"`
+	// OpenStdin keeps a pipe to the payload's stdin (-i).
+	OpenStdin  bool `json:"open_stdin,omitempty"`
+	AutoRemove bool `json:"auto_remove,omitempty"`
+	Privileged bool `json:"privileged,omitempty"`
+	// Init puts a small PID 1 in front of the payload.
+	Init bool `json:"init,omitempty"`
+	// StopSignal is a signal's name or number; empty is SIGTERM.
+	StopSignal string `json:"stop_signal,omitempty"`
+	// StopTimeout is how many seconds stop waits before SIGKILL; nil is 10,
+	// negative is for ever.
+	StopTimeout *int      `json:"stop_timeout,omitempty"`
+	Log         LogConfig `json:"log"`
+	// Seccomp says which filter the payload gets: empty is docker's default
+	// profile, "unconfined" none, anything else is a profile in docker's JSON
+	// format. It is not expanded into Spec.Linux.Seccomp, which would make
+	// every record ten times as large.
+	Seccomp string `json:"seccomp,omitempty"`
+	// GroupAdd are supplementary groups by name, to be looked up in the image
+	// (--group-add); those by number are in the spec.
+	GroupAdd []string `json:"group_add,omitempty"`
+	// PidFile is where the payload's pid is written, as seen by the host.
+	PidFile string `json:"pid_file,omitempty"`
+	// From tells which flag asked for a field of the spec, by the field's
+	// path ("linux.resources.memory.limit": "--memory"), so that the plan's
+	// steps can name it.
+	From map[string]string `json:"from,omitempty"`
+}
+
+// ImageRef is the image that a container was made from.
+type ImageRef struct {
+	// Ref is the reference as the user gave it.
+	Ref string `json:"ref,omitempty"`
+	// ID is the digest of the image's config.
+	ID string `json:"id,omitempty"`
+}
+
+// LogConfig says where the payload's output goes.
+type LogConfig struct {
+	// Driver is "json-file" or "none".
+	Driver string            `json:"driver"`
+	Opts   map[string]string `json:"opts,omitempty"`
+}
+
+// Status is a container's state in docker's words.
+type Status string
+
+// The states that this version knows.
+const (
+	Created  Status = "created"
+	Running  Status = "running"
+	Paused   Status = "paused"
+	Exited   Status = "exited"
+	Dead     Status = "dead"
+	Removing Status = "removing"
+	// Broken is a container whose record cannot be read; its View says why.
+	Broken Status = "broken"
+)
+
+// Live is the record of a running container (RunContainer(id)/state.json). It
+// lies on a tmpfs, so a reboot forgets it.
+type Live struct {
+	state.Header
+	// Payload is the container's PID 1 as the host sees it.
+	Payload state.Process `json:"payload"`
+	// Supervisor is the berth process that waits for it.
+	Supervisor state.Process `json:"supervisor"`
+	Started    time.Time     `json:"started"`
+	// Cgroups are the directories of the container's groups.
+	Cgroups []string `json:"cgroups,omitempty"`
+	// Exit is set at the very end, in place, for those who wait and hold the
+	// file open: with --rm it is the only word on how the payload ended.
+	Exit *Exit `json:"exit,omitempty"`
+	// Attach tells whether an attach socket is served.
+	Attach bool `json:"attach,omitempty"`
+}
+
+// Exit is the record of how the last run ended (container/<id>/exit.json).
+type Exit struct {
+	state.Header
+	// Code is the exit status as a shell sees it (128+n for a signal), or nil
+	// when the supervisor died before it could know.
+	Code *int `json:"code"`
+	// Error is why the container never ran, in words.
+	Error     string    `json:"error,omitempty"`
+	OOMKilled bool      `json:"oom_killed,omitempty"`
+	Started   time.Time `json:"started,omitzero"`
+	Finished  time.Time `json:"finished"`
+}
+
+// View is a container as a command shows it: its records and its state, as of
+// the moment of the look.
+type View struct {
+	*Config
+	Status Status
+	Live   *Live // while it runs
+	Exit   *Exit // after it ran
+	// Err is why the container is Broken.
+	Err error
+}

@@ -1,0 +1,225 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"runtime"
+	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"berth/nsenter"
+	"berth/seccomp"
+	"berth/state"
+)
+
+// MinMemory is the least memory limit, in bytes, that a small static program
+// runs under: the executor's own pages fit into it too.
+const MinMemory = 1 << 20
+
+// Create records a new container. It fills in the ID, the name and the time
+// when they are empty. On an error nothing of the container is left.
+func (e *Engine) Create(ctx context.Context, c *Config) error {
+	if err := e.prepare(); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := e.name(c); err != nil {
+		return err
+	}
+	if err := e.record(c); err != nil {
+		return errors.Join(err, e.erase(c))
+	}
+	return nil
+}
+
+// name gives the container an ID and claims its name, which reserves both.
+func (e *Engine) name(c *Config) error {
+	if c.ID == "" {
+		id, err := state.NewID()
+		if err != nil {
+			return err
+		}
+		c.ID = id
+	}
+	if c.Created.IsZero() {
+		c.Created = time.Now().UTC()
+	}
+	if c.Spec.Hostname == "" && c.Network != "host" {
+		c.Spec.Hostname = c.ID[:12]
+	}
+	if c.Name != "" {
+		if !state.ValidName(c.Name) {
+			return &state.InvalidNameError{Name: c.Name}
+		}
+		return e.claim(c, c.Name)
+	}
+	for attempt := 0; ; attempt++ {
+		name := state.RandomName(c.ID, attempt)
+		var taken *state.NameInUseError
+		err := e.claim(c, name)
+		if errors.As(err, &taken) {
+			continue
+		}
+		c.Name = name
+		return err
+	}
+}
+
+// claim reserves a name. When it is taken by a container that is gone or
+// settles now, it is free at the second try.
+func (e *Engine) claim(c *Config, name string) error {
+	err := state.Claim(e.Dirs, name, c.ID, e.self)
+	var taken *state.NameInUseError
+	if !errors.As(err, &taken) {
+		return err
+	}
+	// A container that removes itself may have lost its supervisor.
+	if _, viewErr := e.view(taken.ID); viewErr != nil && !errors.Is(viewErr, os.ErrNotExist) {
+		return err
+	}
+	return state.Claim(e.Dirs, name, c.ID, e.self)
+}
+
+// record makes the container's folders and writes its Config.
+func (e *Engine) record(c *Config) error {
+	if err := os.Mkdir(e.Dirs.RunContainer(c.ID), 0o700); err != nil {
+		return fmt.Errorf("make state folder: %w", err)
+	}
+	if err := os.Mkdir(e.Dirs.Container(c.ID), 0o700); err != nil {
+		return fmt.Errorf("make container folder: %w", err)
+	}
+	durability := state.Durable
+	if c.AutoRemove {
+		durability = state.Fast
+	}
+	return state.WriteJSON(e.recordPath(c), c, durability)
+}
+
+// writable makes the overlay's own folders when they are missing.
+func (e *Engine) writable(id string) error {
+	for _, dir := range []string{e.upperDir(id), e.workDir(id)} {
+		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+			return fmt.Errorf("make writable layer: %w", err)
+		}
+		// A bit of the umask would show as the mode of the container's /.
+		if err := os.Chmod(dir, 0o755); err != nil {
+			return fmt.Errorf("make writable layer: %w", err)
+		}
+	}
+	if err := os.Mkdir(e.emptyDir(), 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("make empty folder: %w", err)
+	}
+	return nil
+}
+
+// Plan compiles the plan that would start the container, and runs nothing.
+func (e *Engine) Plan(c *Config) (*nsenter.Plan, error) {
+	if c.ID == "" {
+		c.ID = "ID"
+	}
+	if c.Spec.Hostname == "" && c.Network != "host" {
+		c.Spec.Hostname = "ID"
+	}
+	compiled, _, err := e.compile(c, true)
+	if err != nil {
+		return nil, err
+	}
+	return compiled.Plan, nil
+}
+
+// compile turns a Config into a plan for this host.
+func (e *Engine) compile(c *Config, tied bool) (*Compiled, Host, error) {
+	parent := e.CgroupParent
+	own := true
+	if c.Spec.Linux.CgroupsPath != "" {
+		parent, own = c.Spec.Linux.CgroupsPath, false
+	}
+	host, err := DetectHost(parent)
+	if err != nil {
+		return nil, host, err
+	}
+	filter, err := e.filter(c)
+	if err != nil {
+		return nil, host, err
+	}
+	limitFiles(c, host.NoFile)
+	compiled, err := Compile(Input{
+		Host: host, Spec: c.Spec, Layers: c.Layers, Upper: e.upperDir(c.ID), Work: e.workDir(c.ID),
+		Volatile: c.AutoRemove, Hold: e.Dirs.Run, Cgroup: path.Join(parent, c.ID), OwnCgroup: own,
+		Account: !c.AutoRemove || !tied, Filter: filter, Lookup: true, GroupAdd: c.GroupAdd,
+		Init: c.Init, Tied: tied, From: c.From,
+	})
+	return compiled, host, err
+}
+
+// filter returns the container's compiled seccomp filter.
+func (e *Engine) filter(c *Config) (seccomp.Program, error) {
+	if c.Spec.Linux.Seccomp != nil {
+		return seccomp.Compile(c.Spec.Linux.Seccomp, runtime.GOARCH)
+	}
+	cache := seccomp.Cache{Dir: path.Join(e.Dirs.Cache(), "seccomp")}
+	switch {
+	case c.Seccomp == "unconfined" || c.Privileged:
+		return seccomp.Program{}, nil
+	case c.Seccomp == "":
+		return cache.Default(c.Spec)
+	}
+	return cache.Profile([]byte(c.Seccomp), c.Spec)
+}
+
+// defaultFiles is the soft limit on open files that programs get: a huge one
+// makes old programs loop over every possible descriptor.
+const defaultFiles = 1024
+
+// maxFiles is the highest hard limit that a container gets unasked.
+const maxFiles = 524288
+
+// limitFiles sets the default limit on open files where none was asked for,
+// never above what this process may hand on.
+func limitFiles(c *Config, ours uint64) {
+	for _, r := range c.Spec.Process.Rlimits {
+		if r.Type == "RLIMIT_NOFILE" {
+			return
+		}
+	}
+	hard := min(uint64(maxFiles), ours)
+	c.Spec.Process.Rlimits = append(c.Spec.Process.Rlimits, specs.POSIXRlimit{
+		Type: "RLIMIT_NOFILE", Soft: min(defaultFiles, hard), Hard: hard,
+	})
+}
+
+// erase removes everything of a container that does not run. It is idempotent
+// and goes on past errors.
+func (e *Engine) erase(c *Config) error {
+	return e.eraseID(c.ID, c.Name)
+}
+
+func (e *Engine) eraseID(id, name string) error {
+	errs := []error{
+		e.removeRoot(id),
+		state.RemoveTree(e.Dirs.RunContainer(id)),
+	}
+	if name != "" {
+		errs = append(errs, state.Release(e.Dirs, name, id))
+	}
+	return errors.Join(errs...)
+}
+
+// removeRoot removes the container's folder on disk. Most containers wrote
+// nothing: then four rmdirs do, where RemoveTree would rename and search.
+func (e *Engine) removeRoot(id string) error {
+	dir := e.Dirs.Container(id)
+	for _, name := range []string{"/work/incompat/volatile", "/work/incompat", "/work/work", "/work", "/upper", ""} {
+		if err := unix.Rmdir(dir + name); err != nil && err != unix.ENOENT {
+			return state.RemoveTree(dir)
+		}
+	}
+	return nil
+}

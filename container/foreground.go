@@ -1,0 +1,213 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"berth/container/logs"
+	"berth/nsenter"
+)
+
+// Run creates a container, runs it in the foreground and returns how it ended.
+// This process is its supervisor: it forwards signals, copies the streams, and
+// clears up; with AutoRemove nothing is left.
+func (e *Engine) Run(ctx context.Context, c *Config, stdio Stdio) (Exit, error) {
+	// From here on a signal waits for the payload: one that ended this process
+	// half-way would leave the clearing up to the next command.
+	signals := make(chan os.Signal, 64)
+	signal.Notify(signals)
+	defer signal.Stop(signals)
+	if err := e.Create(ctx, c); err != nil {
+		return Exit{}, &StartError{Code: 125, Err: err}
+	}
+	s := &supervisor{e: e, c: c, tied: true}
+	s.streams = &foreground{stdio: stdio, signals: signals, stop: make(chan struct{})}
+	return s.supervise(ctx)
+}
+
+// foreground are the streams of a container whose supervisor is the command
+// itself.
+type foreground struct {
+	stdio Stdio
+	log   *logs.Writer
+	// theirs are the payload's ends, ours the ones to copy.
+	theirs  []*os.File
+	outputs []output
+	input   *os.File
+	signals chan os.Signal
+	stop    chan struct{}
+	copies  sync.WaitGroup
+}
+
+// output is one stream on its way from the payload.
+type output struct {
+	from *os.File
+	to   io.Writer
+}
+
+// open makes the pipes. The payload never gets a descriptor of a file or a
+// terminal of the host: it could open it anew through /proc, for writing too,
+// or push characters into the terminal (CVE-2017-5226). A pipe leads nowhere
+// else, so one that the caller has is handed on as it is.
+func (f *foreground) open(s *supervisor) (nsenter.Options, error) {
+	var o nsenter.Options
+	var err error
+	if f.log, err = openLog(s); err != nil {
+		return o, err
+	}
+	if o.Stdin, err = f.stdin(s.c.OpenStdin); err != nil {
+		return o, err
+	}
+	if o.Stdout, err = f.stdout("stdout", f.stdio.Out); err != nil {
+		return o, err
+	}
+	o.Stderr, err = f.stdout("stderr", f.stdio.Err)
+	return o, err
+}
+
+// openLog opens the container's log; nil for the driver "none".
+func openLog(s *supervisor) (*logs.Writer, error) {
+	if s.c.Log.Driver == "none" {
+		return nil, nil
+	}
+	opts, err := logs.ParseOptions(s.c.Log.Opts)
+	if err != nil {
+		return nil, err
+	}
+	return logs.Open(s.e.LogPath(s.c), opts)
+}
+
+// stdin is the payload's end of its input; nil is /dev/null.
+func (f *foreground) stdin(wanted bool) (*os.File, error) {
+	if !wanted || f.stdio.In == nil {
+		return nil, nil
+	}
+	if isPipe(f.stdio.In) {
+		return f.stdio.In, nil
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("make pipe for stdin: %w", err)
+	}
+	f.theirs = append(f.theirs, r)
+	f.input = w
+	return r, nil
+}
+
+// stdout is the payload's end of one of its outputs.
+func (f *foreground) stdout(name string, to *os.File) (*os.File, error) {
+	if f.log == nil && (to == nil || isPipe(to)) {
+		return to, nil
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("make pipe for %s: %w", name, err)
+	}
+	f.theirs = append(f.theirs, w)
+	out := output{from: r, to: io.Discard}
+	switch {
+	case f.log != nil && to != nil:
+		out.to = &tee{first: f.log.Stream(name), second: to}
+	case f.log != nil:
+		out.to = f.log.Stream(name)
+	case to != nil:
+		out.to = to
+	}
+	f.outputs = append(f.outputs, out)
+	return w, nil
+}
+
+// isPipe reports whether a file is a pipe.
+func isPipe(f *os.File) bool {
+	st, err := f.Stat()
+	return err == nil && st.Mode()&os.ModeNamedPipe != 0
+}
+
+// tee writes the log first and then the caller's stream. A stream that nobody
+// reads any more must not stop the payload's log: `yes | head` gets the
+// payload a closed pipe instead.
+type tee struct {
+	first, second io.Writer
+}
+
+func (t *tee) Write(p []byte) (int, error) {
+	// A log never fails, by its contract.
+	_, _ = t.first.Write(p)
+	return t.second.Write(p)
+}
+
+// begin starts to copy and to forward signals.
+func (f *foreground) begin(s *supervisor) {
+	f.closeTheirs()
+	for _, o := range f.outputs {
+		f.copies.Go(func() { copyOutput(o) })
+	}
+	if f.input != nil {
+		go f.copyInput()
+	}
+	go f.forward(s.run)
+}
+
+// copyOutput copies until the payload's end closes. When the reader is gone
+// the pipe is closed too, so that the payload meets SIGPIPE as it would without
+// a container.
+func copyOutput(o output) {
+	defer o.from.Close()
+	_, _ = io.Copy(o.to, o.from)
+}
+
+// copyInput copies until the caller's input ends or the payload stops reading.
+func (f *foreground) copyInput() {
+	_, _ = io.Copy(f.input, f.stdio.In)
+	f.input.Close()
+}
+
+// forward passes on signals, but for those that are about this process: its
+// children, its terminal's stops, the runtime's preemption, and pipes.
+func (f *foreground) forward(run *nsenter.Run) {
+	for {
+		select {
+		case <-f.stop:
+			return
+		case sig := <-f.signals:
+			n, ok := sig.(unix.Signal)
+			if !ok {
+				continue
+			}
+			switch n {
+			case unix.SIGCHLD, unix.SIGURG, unix.SIGPIPE, unix.SIGTTIN, unix.SIGTTOU:
+				continue
+			}
+			// ESRCH means that it has just ended.
+			_ = run.Signal(n)
+		}
+	}
+}
+
+// drain waits until all output has been copied.
+func (f *foreground) drain() { f.copies.Wait() }
+
+func (f *foreground) closeTheirs() {
+	for _, file := range f.theirs {
+		file.Close()
+	}
+	f.theirs = nil
+}
+
+// close releases what begin and open have made.
+func (f *foreground) close(Exit) {
+	close(f.stop)
+	f.closeTheirs()
+	if f.log != nil {
+		if err := f.log.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+			fmt.Fprintf(os.Stderr, "WARNING: close log: %v\n", err)
+		}
+	}
+}

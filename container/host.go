@@ -1,0 +1,96 @@
+package container
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"berth/cgroup"
+	"berth/rootfs"
+)
+
+// Host is what a plan depends on of the machine it is for. It is plain data,
+// so that tests compile plans for machines that do not exist.
+type Host struct {
+	Cgroup cgroup.Host
+	// Kernel is the kernel's version as 1000*major+minor: 6008 is 6.8.
+	Kernel int
+	// LastCap is the highest capability that the kernel knows.
+	LastCap int
+	// NoFile is the highest number of open files that may be allowed: our own
+	// hard limit.
+	NoFile uint64
+	// PathKind tells what a path in /proc or /sys is.
+	PathKind func(path string) rootfs.Kind
+}
+
+// Kernels that have what the plan prefers.
+const (
+	kernelLowerdirPlus = 6008 // overlay's lowerdir+ option
+	kernelMinimum      = 5015
+)
+
+// DetectHost looks at this machine.
+func DetectHost(cgroupParent string) (Host, error) {
+	groups, err := cgroup.Detect(cgroupParent)
+	if err != nil {
+		return Host{}, err
+	}
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		return Host{}, fmt.Errorf("uname: %w", err)
+	}
+	kernel, err := parseRelease(unix.ByteSliceToString(name.Release[:]))
+	if err != nil {
+		return Host{}, err
+	}
+	if kernel < kernelMinimum {
+		return Host{}, fmt.Errorf("kernel %s is older than 5.15, which berth needs", unix.ByteSliceToString(name.Release[:]))
+	}
+	var files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
+		return Host{}, fmt.Errorf("getrlimit: %w", err)
+	}
+	return Host{Cgroup: groups, Kernel: kernel, LastCap: lastCap(), NoFile: files.Max, PathKind: pathKind}, nil
+}
+
+// parseRelease reads "6.18.44-x" as 6018.
+func parseRelease(s string) (int, error) {
+	major, rest, _ := strings.Cut(s, ".")
+	end := strings.IndexFunc(rest, func(r rune) bool { return r < '0' || r > '9' })
+	if end >= 0 {
+		rest = rest[:end]
+	}
+	a, err1 := strconv.Atoi(major)
+	b, err2 := strconv.Atoi(rest)
+	if err1 != nil || err2 != nil || b > 999 {
+		return 0, fmt.Errorf("kernel release %q is not a version", s)
+	}
+	return 1000*a + b, nil
+}
+
+// lastCap asks the kernel for its highest capability.
+func lastCap() int {
+	for c := unix.CAP_LAST_CAP; c < 63; c++ {
+		// EINVAL is the first one that it does not know.
+		if _, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(c+1), 0, 0, 0); err != nil {
+			return c
+		}
+	}
+	return 63
+}
+
+// pathKind looks at the host's own /proc and /sys.
+func pathKind(path string) rootfs.Kind {
+	st, err := os.Lstat(path)
+	switch {
+	case err != nil:
+		return rootfs.Missing
+	case st.IsDir():
+		return rootfs.Dir
+	}
+	return rootfs.File
+}

@@ -1,0 +1,251 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"berth/state"
+)
+
+// defaultStopTimeout is how many seconds a payload has to follow its stop
+// signal, docker's.
+const defaultStopTimeout = 10
+
+// Kill sends a signal to the container's first process.
+func (e *Engine) Kill(ctx context.Context, ref string, sig unix.Signal) error {
+	v, err := e.Get(ref)
+	if err != nil {
+		return err
+	}
+	if v.Status != Running && v.Status != Paused {
+		return fmt.Errorf("cannot kill container: %s: container %s %w", ref, v.ID, ErrNotRunning)
+	}
+	err = signalPayload(v.Live, sig)
+	if errors.Is(err, state.ErrProcessGone) {
+		return fmt.Errorf("cannot kill container: %s: container %s %w", ref, v.ID, ErrNotRunning)
+	}
+	return err
+}
+
+// Stop asks the payload to end and kills it when it has not after timeout
+// seconds (nil for the container's own; negative for ever). signal overrides
+// the container's stop signal. Stopping what does not run is no error.
+func (e *Engine) Stop(ctx context.Context, ref string, timeout *int, signal string) error {
+	v, err := e.Get(ref)
+	if err != nil {
+		return err
+	}
+	if v.Live == nil || v.Status == Created {
+		return nil
+	}
+	if signal == "" {
+		signal = v.StopSignal
+	}
+	sig := unix.SIGTERM
+	if signal != "" {
+		if sig, err = ParseSignal(signal); err != nil {
+			return err
+		}
+	}
+	seconds := defaultStopTimeout
+	for _, t := range []*int{v.StopTimeout, timeout} {
+		if t != nil {
+			seconds = *t
+		}
+	}
+	if err := signalPayload(v.Live, sig); err != nil && !errors.Is(err, state.ErrProcessGone) {
+		return err
+	}
+	return e.stopped(ctx, v, seconds)
+}
+
+// stopped waits for the end of a container that was asked to stop, and insists
+// after its time.
+func (e *Engine) stopped(ctx context.Context, v *View, seconds int) error {
+	wait := ctx
+	if seconds >= 0 {
+		var cancel context.CancelFunc
+		wait, cancel = context.WithTimeout(ctx, time.Duration(seconds)*time.Second)
+		defer cancel()
+	}
+	err := waitSupervisor(wait, v.Live)
+	if err == nil {
+		return e.settled(v.ID)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return e.forceStop(ctx, v)
+}
+
+// forceStop kills every process of the container and waits for its end.
+func (e *Engine) forceStop(ctx context.Context, v *View) error {
+	m, err := groups(v.Live.Cgroups)
+	if err == nil {
+		err = m.Kill(ctx)
+	}
+	if err != nil {
+		if kill := signalPayload(v.Live, unix.SIGKILL); kill != nil && !errors.Is(kill, state.ErrProcessGone) {
+			return errors.Join(err, kill)
+		}
+	}
+	limit, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	if err := waitSupervisor(limit, v.Live); err != nil {
+		return fmt.Errorf("wait for the end of container %s: %w", v.ID, err)
+	}
+	return e.settled(v.ID)
+}
+
+// settled looks at a container once more, so that a supervisor that died on
+// the way leaves nothing.
+func (e *Engine) settled(id string) error {
+	_, err := e.view(id)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// Wait blocks until the container's present run has ended and returns its exit
+// code; of one that does not run, the last one's.
+func (e *Engine) Wait(ctx context.Context, ref string) (int, error) {
+	v, err := e.Get(ref)
+	if err != nil {
+		return 0, err
+	}
+	x := v.Exit
+	if v.Live != nil {
+		if x, err = e.waitLive(ctx, v); err != nil {
+			return 0, err
+		}
+	}
+	switch {
+	case x == nil:
+		return 0, nil // created and never run: docker says 0
+	case x.Code == nil:
+		return 0, fmt.Errorf("container %s: %w", v.ID, ErrSupervisorLost)
+	}
+	return *x.Code, nil
+}
+
+// waitLive waits for the supervisor's end and reads what it said last from the
+// record that was open all the time.
+func (e *Engine) waitLive(ctx context.Context, v *View) (*Exit, error) {
+	f, err := os.Open(e.livePath(v.ID))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	if err == nil {
+		defer f.Close()
+	}
+	if err := waitSupervisor(ctx, v.Live); err != nil {
+		return nil, err
+	}
+	if f != nil {
+		if x := lastWord(f); x != nil {
+			return x, nil
+		}
+	}
+	after, err := e.view(v.ID)
+	if errors.Is(err, os.ErrNotExist) {
+		return &Exit{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return after.Exit, nil
+}
+
+// Remove removes a container; one that runs only with force.
+func (e *Engine) Remove(ctx context.Context, ref string, force bool) error {
+	v, err := e.Get(ref)
+	if errors.Is(err, state.ErrCorrupt) || errors.Is(err, state.ErrVersion) {
+		return e.removeBroken(ctx, ref, force, err)
+	}
+	if err != nil {
+		return err
+	}
+	if v.Live != nil {
+		if !force {
+			return fmt.Errorf("cannot remove container %q: %w: stop the container before removing or force remove", "/"+v.Name, ErrRunning)
+		}
+		if err := e.forceStop(ctx, v); err != nil {
+			return err
+		}
+		if v.AutoRemove {
+			return nil
+		}
+	}
+	lock, err := e.lock(ctx, v.ID)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	// Somebody may have started it meanwhile.
+	if live, err := e.loadLive(v.ID); err == nil && live != nil && live.Supervisor.Alive() {
+		return fmt.Errorf("cannot remove container %q: %w: it was started just now", "/"+v.Name, ErrRunning)
+	}
+	return e.erase(v.Config)
+}
+
+// removeBroken removes a container whose record cannot be read, when forced:
+// nobody can say what it was, but its folders and groups are known by its id.
+func (e *Engine) removeBroken(ctx context.Context, ref string, force bool, cause error) error {
+	if !force {
+		return fmt.Errorf("%w (rm -f removes it)", cause)
+	}
+	id, err := e.Resolve(ref)
+	if err != nil {
+		return err
+	}
+	if err := e.endGroups(ctx, nil, id); err != nil {
+		return err
+	}
+	return e.eraseID(id, "")
+}
+
+// ParseSignal reads a signal's name, with or without SIG, or its number.
+func ParseSignal(s string) (unix.Signal, error) {
+	if n, err := strconv.Atoi(s); err == nil {
+		if n < 1 || n > 64 {
+			return 0, fmt.Errorf("invalid signal: %s", s)
+		}
+		return unix.Signal(n), nil
+	}
+	name := "SIG" + strings.TrimPrefix(strings.ToUpper(s), "SIG")
+	if sig := unix.SignalNum(name); sig != 0 {
+		return sig, nil
+	}
+	return realtimeSignal(name, s)
+}
+
+// realtimeSignal reads SIGRTMIN+n and SIGRTMAX-n. glibc and musl keep the
+// first two for themselves, so that SIGRTMIN is 34 to every program.
+func realtimeSignal(name, s string) (unix.Signal, error) {
+	const first, last = 34, 64
+	for prefix, base := range map[string]int{"SIGRTMIN": first, "SIGRTMAX": last} {
+		rest, ok := strings.CutPrefix(name, prefix)
+		if !ok {
+			continue
+		}
+		n := 0
+		if rest != "" {
+			var err error
+			if n, err = strconv.Atoi(rest); err != nil {
+				break
+			}
+		}
+		if base+n >= first && base+n <= last {
+			return unix.Signal(base + n), nil
+		}
+	}
+	return 0, fmt.Errorf("invalid signal: %s", s)
+}

@@ -1,0 +1,230 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"berth/cgroup"
+	"berth/nsenter"
+	"berth/state"
+)
+
+// supervisor is the berth process that a container's payload is a child of. It
+// starts the payload, owns its streams and its log, waits for its end, records
+// it, and clears away what the container had. A foreground run does this in
+// the command's own process, a detached container in its monitor.
+type supervisor struct {
+	e        *Engine
+	c        *Config
+	streams  streams
+	tied     bool // the payload dies with this process
+	compiled *Compiled
+	run      *nsenter.Run
+	groups   *cgroup.Manager
+	live     Live
+	started  func() // called once the payload runs
+}
+
+// streams connect a payload with whoever is outside.
+type streams interface {
+	// open prepares the payload's ends, before the plan runs.
+	open(s *supervisor) (nsenter.Options, error)
+	// begin starts to copy, once the payload runs.
+	begin(s *supervisor)
+	// drain waits, after the payload's end, until all output has arrived.
+	drain()
+	// close releases everything; it is called in any case.
+	close(x Exit)
+}
+
+// settleTime bounds each part of the clearing up that waits for the kernel.
+const settleTime = 10 * time.Second
+
+// supervise runs one life of the container, from the compiling of its plan to
+// the record of its end.
+func (s *supervisor) supervise(ctx context.Context) (Exit, error) {
+	s.live = Live{Supervisor: s.e.self, Started: time.Now().UTC()}
+	x, err := s.runPayload(ctx)
+	s.streams.close(x)
+	return x, errors.Join(err, s.settle(x))
+}
+
+// runPayload starts the payload and waits for its end. A payload that never
+// ran is a *StartError, and its Exit says the same.
+func (s *supervisor) runPayload(ctx context.Context) (Exit, error) {
+	if err := s.start(ctx); err != nil {
+		if s.run != nil {
+			s.run.Close()
+		}
+		var start *StartError
+		if !errors.As(err, &start) {
+			start = &StartError{Code: 125, Err: err}
+		}
+		return Exit{Code: &start.Code, Error: start.Error(), Started: s.live.Started, Finished: time.Now().UTC()}, start
+	}
+	defer s.run.Close()
+	s.streams.begin(s)
+	if s.started != nil {
+		s.started()
+	}
+	status, err := s.run.Wait()
+	if err != nil {
+		return Exit{Error: err.Error(), Started: s.live.Started, Finished: time.Now().UTC()}, err
+	}
+	finished := time.Now().UTC()
+	s.killRest()
+	s.streams.drain()
+	code := exitCode(status)
+	return Exit{Code: &code, OOMKilled: s.oomKilled(code), Started: s.live.Started, Finished: finished}, nil
+}
+
+// start brings the payload to life, or leaves nothing running.
+func (s *supervisor) start(ctx context.Context) error {
+	for _, step := range []func(ctx context.Context) error{
+		s.announce, s.compile, s.execute, s.recordLive, s.writePidFile,
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// announce makes the container this process's: whoever looks from now on finds
+// its supervisor, and settles the container should it die.
+func (s *supervisor) announce(context.Context) error {
+	if err := s.e.writable(s.c.ID); err != nil {
+		return err
+	}
+	return state.WriteJSON(s.e.livePath(s.c.ID), &s.live, state.Fast)
+}
+
+// compile makes the plan and notes the cgroups that it will make.
+func (s *supervisor) compile(context.Context) error {
+	compiled, host, err := s.e.compile(s.c, s.tied)
+	if err != nil {
+		return err
+	}
+	s.compiled = compiled
+	s.live.Cgroups = compiled.Cgroups
+	s.groups, err = cgroup.Open(host.Cgroup, compiled.Cgroups)
+	return err
+}
+
+// execute runs the plan.
+func (s *supervisor) execute(ctx context.Context) error {
+	opts, err := s.streams.open(s)
+	if err != nil {
+		return err
+	}
+	opts.Empty = s.e.emptyDir()
+	s.run, err = s.compiled.Plan.Start(ctx, opts)
+	if s.e.Trace != nil {
+		s.e.Trace(s.compiled.Plan, s.run.Results())
+	}
+	if err != nil {
+		return startError(s.c, s.compiled.Plan, s.run.Results(), err)
+	}
+	return nil
+}
+
+// recordLive writes who the payload is.
+func (s *supervisor) recordLive(context.Context) error {
+	payload, err := state.ProcessOf(s.run.Pid())
+	if err != nil && !errors.Is(err, state.ErrProcessGone) {
+		return s.abort(err)
+	}
+	// One that has ended already is no process to find, and no error.
+	s.live.Payload = payload
+	if err := state.WriteJSON(s.e.livePath(s.c.ID), &s.live, state.Fast); err != nil {
+		return s.abort(err)
+	}
+	return nil
+}
+
+// writePidFile writes --pidfile.
+func (s *supervisor) writePidFile(context.Context) error {
+	if s.c.PidFile == "" {
+		return nil
+	}
+	if err := os.WriteFile(s.c.PidFile, []byte(strconv.Itoa(s.run.Pid())), 0o644); err != nil {
+		return s.abort(fmt.Errorf("write pid file: %w", err))
+	}
+	return nil
+}
+
+// abort ends a payload that must not go on, and returns the cause.
+func (s *supervisor) abort(cause error) error {
+	if err := s.run.Signal(unix.SIGKILL); err == nil {
+		_, _ = s.run.Wait()
+	}
+	return cause
+}
+
+// killRest ends what the payload left in its group: with a PID namespace of
+// its own the kernel has done so, without one nobody else would.
+func (s *supervisor) killRest() {
+	if !hasNewPIDNamespace(s.c.Spec) {
+		ctx, cancel := context.WithTimeout(context.Background(), settleTime)
+		defer cancel()
+		// The removal of the group reports what could not be killed.
+		_ = s.groups.Kill(ctx)
+	}
+}
+
+// oomKilled asks the group before it is removed. Only a killed payload or a
+// failed one can have met the limit.
+func (s *supervisor) oomKilled(code int) bool {
+	if code == 0 {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), settleTime)
+	defer cancel()
+	n, err := s.groups.OOMKilled(ctx)
+	return err == nil && n > 0
+}
+
+// settle records the end and clears away what belonged to this life.
+func (s *supervisor) settle(x Exit) error {
+	var errs []error
+	if s.groups != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), settleTime)
+		defer cancel()
+		errs = append(errs, s.groups.Remove(ctx))
+	}
+	s.live.Exit = &x
+	errs = append(errs, s.e.finish(s.c, &s.live))
+	if s.c.AutoRemove {
+		return errors.Join(append(errs, s.e.erase(s.c))...)
+	}
+	return errors.Join(errs...)
+}
+
+// finish makes the end known: durably, and to those who hold the record open.
+func (e *Engine) finish(c *Config, live *Live) error {
+	var errs []error
+	if !c.AutoRemove {
+		errs = append(errs, state.WriteJSON(e.exitPath(c.ID), live.Exit, state.Durable))
+	}
+	errs = append(errs, e.tellWaiters(c.ID, live))
+	if !c.AutoRemove {
+		if err := os.Remove(e.livePath(c.ID)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// exitCode is a wait status as a shell shows it.
+func exitCode(s unix.WaitStatus) int {
+	if s.Signaled() {
+		return 128 + int(s.Signal())
+	}
+	return s.ExitStatus()
+}

@@ -1,0 +1,162 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"berth/cgroup"
+	"berth/state"
+)
+
+// Get returns a container by id, name or unique id prefix. A container whose
+// supervisor died is settled first.
+func (e *Engine) Get(ref string) (*View, error) {
+	id, err := e.Resolve(ref)
+	if err != nil {
+		return nil, err
+	}
+	v, err := e.view(id)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &state.NoSuchError{Ref: ref}
+	}
+	return v, err
+}
+
+// List returns all containers, the newest first. It takes no lock but to
+// settle what lost its supervisor. A container whose record cannot be read is
+// there with the status Broken; the others do not suffer from it.
+func (e *Engine) List() ([]*View, error) {
+	if err := e.prepare(); err != nil {
+		return nil, err
+	}
+	ids, err := state.List(e.Dirs)
+	if err != nil {
+		return nil, err
+	}
+	views := make([]*View, 0, len(ids))
+	for _, id := range ids {
+		v, err := e.view(id)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			continue // gone between the listing and the look, or not there yet
+		case err != nil:
+			v = &View{Config: &Config{ID: id}, Status: Broken, Err: err}
+		}
+		views = append(views, v)
+	}
+	slices.SortStableFunc(views, func(a, b *View) int { return b.Created.Compare(a.Created) })
+	return views, nil
+}
+
+// view reads a container's records and judges its state by what the kernel
+// says, not by what was written.
+func (e *Engine) view(id string) (*View, error) {
+	c, err := e.load(id)
+	if err != nil {
+		return nil, err
+	}
+	live, err := e.loadLive(id)
+	if err != nil {
+		return nil, err
+	}
+	if live != nil && live.Exit == nil {
+		if live.Supervisor.AliveIn(e.self.BootID) {
+			return e.runningView(c, live), nil
+		}
+		if err := e.settleLost(c, live); err != nil {
+			return nil, fmt.Errorf("settle container %s: %w", id, err)
+		}
+		if c.AutoRemove {
+			return nil, fs.ErrNotExist
+		}
+	}
+	exit, err := e.loadExit(id)
+	if err != nil {
+		return nil, err
+	}
+	v := &View{Config: c, Exit: exit, Status: Created}
+	if exit != nil {
+		v.Status = Exited
+	}
+	return v, nil
+}
+
+// runningView is the view of a container whose supervisor lives. Before the
+// payload has a pid it is still being made.
+func (e *Engine) runningView(c *Config, live *Live) *View {
+	v := &View{Config: c, Live: live, Status: Running}
+	if live.Payload.PID == 0 {
+		v.Status = Created
+	}
+	return v
+}
+
+// settleLost does what a dead supervisor could not do any more: it ends what
+// is left of the payload, records the end with an unknown exit code, and
+// clears up. Several processes may come here at once.
+func (e *Engine) settleLost(c *Config, seen *Live) error {
+	ctx, cancel := context.WithTimeout(context.Background(), settleTime)
+	defer cancel()
+	lock, err := e.lock(ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	live, err := e.loadLive(c.ID)
+	if err != nil || live == nil || live.Supervisor != seen.Supervisor {
+		return err // somebody else was faster
+	}
+	if live.Supervisor.BootID == e.self.BootID {
+		if err := e.endGroups(ctx, live.Cgroups, c.ID); err != nil {
+			return err
+		}
+	}
+	live.Exit = &Exit{Error: ErrSupervisorLost.Error(), Started: live.Started, Finished: time.Now().UTC()}
+	if err := e.finish(c, live); err != nil {
+		return err
+	}
+	if c.AutoRemove {
+		return e.erase(c)
+	}
+	return nil
+}
+
+// endGroups kills and removes what is left in a container's groups. The
+// supervisor may have died before it noted them.
+func (e *Engine) endGroups(ctx context.Context, dirs []string, id string) error {
+	host, err := cgroup.Detect(e.CgroupParent)
+	if err != nil {
+		return err
+	}
+	var m *cgroup.Manager
+	if len(dirs) > 0 {
+		m, err = cgroup.Open(host, dirs)
+	} else {
+		m, err = cgroup.Search(host, e.CgroupParent+"/"+id)
+	}
+	if errors.Is(err, cgroup.ErrNoCgroup) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := m.Kill(ctx); err != nil {
+		return err
+	}
+	if err := m.Wait(ctx); err != nil {
+		return err
+	}
+	return m.Remove(ctx)
+}
+
+// signalPayload sends a signal to a container's first process, never to one
+// that merely has its number.
+func signalPayload(live *Live, sig unix.Signal) error {
+	return live.Payload.Signal(sig)
+}
