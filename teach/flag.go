@@ -106,6 +106,10 @@ func bitFamily(form string) (family, bool) {
 		}}, true
 	case "seccomp_flags":
 		return seccompFlags(), true
+	case "message":
+		return family{"MSG_", false, []constant{
+			{unix.MSG_NOSIGNAL, "NOSIGNAL"}, {unix.MSG_DONTWAIT, "DONTWAIT"}, {unix.MSG_EOR, "EOR"},
+		}}, true
 	case "securebits":
 		return securebits(), true
 	case "mdwe":

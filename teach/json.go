@@ -135,19 +135,23 @@ func newResult(s *nsenter.Step, r nsenter.Result, first uint64) *result {
 // can take apart, too.
 func writeEntries(w io.Writer, list []entry) error {
 	var b bytes.Buffer
-	b.WriteString("[")
 	encoder := json.NewEncoder(&b)
 	// Arrows and ampersands in a plan are no HTML.
 	encoder.SetEscapeHTML(false)
+	b.WriteByte('[')
 	for i := range list {
 		if i > 0 {
-			b.WriteString(",")
-		} else {
-			b.WriteString("\n")
+			b.WriteByte(',')
 		}
+		b.WriteByte('\n')
 		if err := encoder.Encode(&list[i]); err != nil {
 			return fmt.Errorf("encode step %d: %w", list[i].ID, err)
 		}
+		// The encoder ends every value with a newline.
+		b.Truncate(b.Len() - 1)
+	}
+	if len(list) > 0 {
+		b.WriteByte('\n')
 	}
 	b.WriteString("]\n")
 	if _, err := w.Write(b.Bytes()); err != nil {

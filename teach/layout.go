@@ -39,7 +39,7 @@ func wrap(s string, n, indent int) []string {
 // best cut: the last good place in its first room columns, if that does not
 // leave a line nearly empty.
 func breakAt(s string, room int) int {
-	best, column := 0, 0
+	best, column, before := 0, 0, ' '
 	for i, r := range s {
 		if column == room {
 			// A space right behind the line is a good place as well.
@@ -49,9 +49,12 @@ func breakAt(s string, room int) int {
 			return best
 		}
 		column++
-		if (r == ' ' || r == '|' || r == '/') && column > room/3 {
+		// A slash ends a part of a path; the first one begins it.
+		slash := r == '/' && !strings.ContainsRune(" \"<", before)
+		if (r == ' ' || r == '|' || slash) && column > room/3 {
 			best = i + 1
 		}
+		before = r
 	}
 	return len(s)
 }

@@ -46,6 +46,8 @@ func signature(nr uintptr) string {
 		return "fd:fd op:ioctl arg:ioctl_arg"
 	case unix.SYS_SOCKET:
 		return "domain:domain type:socktype protocol:int"
+	case unix.SYS_SENDTO:
+		return "sockfd:fd buf:buf len:int flags:message dest_addr:ptr addrlen:int"
 	case unix.SYS_FTRUNCATE:
 		return "fd:fd length:int"
 	case unix.SYS_BPF:

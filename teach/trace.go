@@ -39,7 +39,7 @@ func Trace(w io.Writer, p *nsenter.Plan, results []nsenter.Result, opts Options)
 		columns(&b, widths, cell(fmt.Sprintf("%*d", idWidth, i+1)), cell(at), cell(took),
 			cell(s.Who.String()), wrap(d.describeResult(s, r, t), rest, 2))
 	}
-	b.WriteString(t.summary())
+	columns(&b, nil, wrap(t.summary(), opts.columns(), 2))
 	if _, err := io.WriteString(w, b.String()); err != nil {
 		return fmt.Errorf("write trace: %w", err)
 	}
@@ -164,14 +164,17 @@ func elapsed(r nsenter.Result) (ns uint64, ok bool) {
 
 // summary is the last line of a trace.
 func (t *timing) summary() string {
-	text := count(len(t.results), "step")
-	for _, state := range []nsenter.State{nsenter.Done, nsenter.Running, nsenter.Tolerated, nsenter.Skipped, nsenter.Failed, nsenter.Pending} {
+	text, sep := count(len(t.results), "step"), ": "
+	for _, state := range []nsenter.State{
+		nsenter.Done, nsenter.Running, nsenter.Tolerated, nsenter.Skipped, nsenter.Failed, nsenter.Pending,
+	} {
 		if n := t.state[state]; n > 0 {
-			text += fmt.Sprintf(", %d %s", n, stateName(state))
+			text += fmt.Sprintf("%s%d %s", sep, n, stateName(state))
+			sep = ", "
 		}
 	}
 	ms := func(ns uint64) float64 { return float64(ns) / 1e6 }
-	return fmt.Sprintf("%s; %.3f ms in all; inside steps: host %.3f ms, child %.3f ms\n", text,
+	return fmt.Sprintf("%s; %.3f ms in all; inside steps: host %.3f ms, child %.3f ms", text,
 		ms(t.last-t.first), ms(t.spent[nsenter.Host]), ms(t.spent[nsenter.Child]))
 }
 
