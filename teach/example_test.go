@@ -67,7 +67,7 @@ func examplePlan() *nsenter.Plan {
 		nsenter.Call(nsenter.Child, unix.SYS_EXECVE, nsenter.Str("/usr/local/bin/sh"), nsenter.Strs([]string{"sh", "-c", "echo hi"}),
 			nsenter.Strs([]string{"PATH=/bin", "HOME=/"})).Tolerate(unix.ENOENT, unix.ENOTDIR, unix.EACCES).For("PATH[0]", "the first folder of PATH"),
 		nsenter.Call(nsenter.Child, unix.SYS_EXECVE, nsenter.Str("/bin/sh"), nsenter.Strs([]string{"sh", "-c", "echo hi"}),
-			nsenter.Late("environment with the user's home", nil)).For("PATH[1]", "the second"),
+			nsenter.Late("[3 variables, HOME from the image]", nil)).For("PATH[1]", "the second"),
 		nsenter.Control(nsenter.Child, nsenter.OpExit, "no such program", nsenter.Int(127)),
 	)
 	return p

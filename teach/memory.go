@@ -48,7 +48,7 @@ func (d *decoder) memory(s *nsenter.Step, i int, form string, data *nsenter.Data
 // text renders a NUL-terminated string.
 func (d *decoder) text(data *nsenter.Data) string {
 	if data.Text != "" {
-		return "<" + clean(data.Text) + ">"
+		return clean(data.Text)
 	}
 	return quote(cstring(data.Bytes), d.stringLimit())
 }
@@ -64,7 +64,7 @@ func cstring(b []byte) string {
 // buffer renders bytes whose length is the next argument.
 func (d *decoder) buffer(s *nsenter.Step, i int, data *nsenter.Data) string {
 	if data.Text != "" {
-		return "<" + clean(data.Text) + ">"
+		return clean(data.Text)
 	}
 	b := data.Bytes
 	if i+1 < len(s.Args) {
@@ -78,7 +78,7 @@ func (d *decoder) buffer(s *nsenter.Step, i int, data *nsenter.Data) string {
 // opaque renders data without a known layout.
 func (d *decoder) opaque(data *nsenter.Data) string {
 	if data.Text != "" {
-		return "<" + clean(data.Text) + ">"
+		return clean(data.Text)
 	}
 	return "<" + strconv.Itoa(len(data.Bytes)) + " bytes>"
 }
@@ -87,7 +87,7 @@ func (d *decoder) opaque(data *nsenter.Data) string {
 // length only, as strace does.
 func (d *decoder) list(form string, data *nsenter.Data) string {
 	if data.Text != "" {
-		return "<" + clean(data.Text) + ">"
+		return clean(data.Text)
 	}
 	n := len(data.Pointers)
 	if form == "envp" && !d.full {
