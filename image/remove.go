@@ -243,42 +243,6 @@ func (s *Store) references(index Index) (references, error) {
 	return used, nil
 }
 
-// Collect removes layer trees that no image names and keep does not claim: those
-// that a forced Remove left to containers, and those of a writer that died between
-// its renames. keep is asked with the path as in Image.Layers. It returns the
-// chain ids of what went.
-func (s *Store) Collect(ctx context.Context, keep func(layer string) bool) ([]string, error) {
-	lock, err := s.lock(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer lock.Close()
-	index, err := s.readIndex()
-	if err != nil {
-		return nil, err
-	}
-	used, err := s.references(index)
-	if err != nil {
-		return nil, err
-	}
-	names, err := os.ReadDir(s.dirs.Layer())
-	if err != nil {
-		return nil, err
-	}
-	var removed []string
-	for _, n := range names {
-		hex := n.Name()
-		if !isLayerName(hex) || used.layers[hex] || keep(s.dirs.Layer()+"/"+hex) {
-			continue
-		}
-		if err := s.removeLayer(hex); err != nil {
-			return removed, err
-		}
-		removed = append(removed, "sha256:"+hex)
-	}
-	return removed, nil
-}
-
 // repositories returns the distinct repositories that the rows are named in.
 func repositories(rows []Descriptor) []string {
 	var names []string
