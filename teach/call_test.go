@@ -148,7 +148,7 @@ func TestCall(t *testing.T) {
 		{call(unix.SYS_OPENAT2, fd, str("x"), nsenter.Late("{flags from the config}", nil), num(24)), `openat2(<root>, "x", {flags from the config}, 24)`, ""},
 		{call(unix.SYS_MOUNT_SETATTR, fd, str(""), num(0), data([]byte{1, 2, 3}), num(3)), `mount_setattr(<root>, "", 0, <3 bytes>, 3)`, ""},
 		{call(unix.SYS_CHDIR, str("a\x1b[2Jb\u202ec\xff")), `chdir("a\x1b[2Jb\u202ec\xff")`, ""},
-		{call(unix.SYS_CHDIR, str(strings.Repeat("ä", 50))), `chdir("` + strings.Repeat("ä", 32) + `"...)`, `chdir("` + strings.Repeat("ä", 50) + `")`},
+		{call(unix.SYS_CHDIR, str(strings.Repeat("äb", 50))), `chdir("` + strings.Repeat("äb", 32) + `"...)`, `chdir("` + strings.Repeat("äb", 50) + `")`},
 	}
 	p := &nsenter.Plan{}
 	p.NewSlot("root")

@@ -18,7 +18,7 @@ type decoder struct {
 
 // How much of strings and lists a listing shows; JSON shows maxFull.
 const (
-	maxString = 64
+	maxString = 96
 	maxList   = 16
 	maxFull   = 64 << 10
 )

@@ -11,18 +11,27 @@ import (
 // describe returns a step as one line: the call in C notation, or what a step
 // that is not one call does, and the slot that receives the result.
 func (d *decoder) describe(s *nsenter.Step) string {
-	text := d.acting(s)
-	if s.Out != nsenter.NoSlot {
-		text += " = " + d.slot(s.Out)
+	return d.acting(s) + d.output(s)
+}
+
+// output returns the slot that receives the result, behind an equals sign.
+func (d *decoder) output(s *nsenter.Step) string {
+	if s.Out == nsenter.NoSlot {
+		return ""
 	}
-	return text
+	return " = " + d.slot(s.Out)
 }
 
 // acting is describe without the result: the action, and what it acts on
-// unless the arguments show that.
+// unless the arguments or the result's name show that.
 func (d *decoder) acting(s *nsenter.Step) string {
-	text := d.action(s)
-	if target := clean(s.Target); target != "" && !strings.Contains(text, target) {
+	text, target := d.action(s), clean(s.Target)
+	shown := target == "" || strings.Contains(text+d.output(s), target)
+	// A file system's option is its own target: key=value.
+	if s.Op == nsenter.OpCall && s.Func == nil && s.Call == unix.SYS_FSCONFIG {
+		shown = true
+	}
+	if !shown {
 		text += " on " + target
 	}
 	return text

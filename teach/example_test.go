@@ -60,7 +60,8 @@ func examplePlan() *nsenter.Plan {
 		nsenter.Call(nsenter.Child, unix.SYS_PIVOT_ROOT, nsenter.Str("."), nsenter.Str(".")).For("", "/ becomes the image"),
 		nsenter.Control(nsenter.Host, nsenter.OpSync, "wait for the child"),
 		nsenter.Do("call the createContainer hooks", work).On("hooks.createContainer[0]").For("hooks", ""),
-		nsenter.Call(nsenter.Child, unix.SYS_PRCTL, nsenter.Int(unix.PR_CAPBSET_DROP), nsenter.Int(unix.CAP_SYS_ADMIN)).For("--cap-drop", ""),
+		nsenter.Call(nsenter.Child, unix.SYS_PRCTL, nsenter.Int(unix.PR_CAPBSET_DROP), nsenter.Int(unix.CAP_SYS_ADMIN)).For("--cap-drop", "not even a setuid program can gain it"),
+		nsenter.Call(nsenter.Child, unix.SYS_PRCTL, nsenter.Int(unix.PR_CAPBSET_DROP), nsenter.Int(unix.CAP_BPF)).For("--cap-drop", "not even a setuid program can gain it"),
 		nsenter.Control(nsenter.Child, nsenter.OpInit, "stay as a PID 1 that reaps").To(self).For("--init", "orphans must be waited for"),
 		nsenter.Call(nsenter.Child, unix.SYS_SECCOMP, nsenter.Int(unix.SECCOMP_SET_MODE_FILTER), nsenter.Int(0),
 			nsenter.Ptr(&nsenter.Data{Bytes: append(words16(94, 0, 0, 0), make([]byte, 8)...)})).For("seccomp", "last: setup needed these calls"),
@@ -84,9 +85,9 @@ func exampleResults(p *nsenter.Plan) []nsenter.Result {
 	}
 	results[11].State, results[11].Value = nsenter.Tolerated, -int64(unix.ENOENT)
 	results[12].State, results[12].Value = nsenter.Skipped, 0
-	results[19].State, results[19].Value = nsenter.Tolerated, -int64(unix.ENOENT)
-	results[20].State, results[20].Value, results[20].End = nsenter.Running, 0, 0
-	results[21] = nsenter.Result{}
+	results[20].State, results[20].Value = nsenter.Tolerated, -int64(unix.ENOENT)
+	results[21].State, results[21].Value, results[21].End = nsenter.Running, 0, 0
+	results[22] = nsenter.Result{}
 	return results
 }
 

@@ -47,7 +47,7 @@ func Explain(w io.Writer, p *nsenter.Plan, opts Options) error {
 		longest = max(longest, width(texts[i]))
 	}
 	idWidth := len(strconv.Itoa(len(p.Steps)))
-	rest := opts.columns() - idWidth - whoWidth - 3
+	rest := opts.columns() - idWidth - whoWidth - 4
 	// The call needs more room than the reason, but not so much that the
 	// reason becomes a tower.
 	callWidth := min(longest, rest*3/5)
@@ -59,14 +59,24 @@ func Explain(w io.Writer, p *nsenter.Plan, opts Options) error {
 		if opts.Headings {
 			heading(&b, p, i)
 		}
-		columns(&b, []int{idWidth, whoWidth, callWidth},
+		columns(&b, []int{idWidth, whoWidth, callWidth + 1},
 			[]string{fmt.Sprintf("%*d", idWidth, i+1)}, []string{s.Who.String()},
-			wrap(texts[i], callWidth, 2), wrap(note(s), noteWidth, 2))
+			wrap(texts[i], callWidth, 2), wrap(ditto(p, i), noteWidth, 2))
 	}
 	if _, err := io.WriteString(w, b.String()); err != nil {
 		return fmt.Errorf("write listing: %w", err)
 	}
 	return nil
+}
+
+// ditto returns the note of step i, or a ditto mark where it is the one above:
+// a plan drops some thirty capabilities for one reason.
+func ditto(p *nsenter.Plan, i int) string {
+	text := note(&p.Steps[i])
+	if i > 0 && text != "" && text == note(&p.Steps[i-1]) && p.Steps[i].Who == p.Steps[i-1].Who {
+		return `"`
+	}
+	return text
 }
 
 // note returns the right column of a listing: what asked for the step, why it
@@ -112,7 +122,7 @@ func heading(b *strings.Builder, p *nsenter.Plan, i int) {
 	case who == nsenter.Child:
 		text = "The child, which becomes the payload"
 	case spawned:
-		text = "The host again"
+		text = "The host, while the child works"
 	}
 	steps := "step " + strconv.Itoa(i+1)
 	if last > i {
