@@ -225,7 +225,7 @@ func everyAccess(f func(kind uint8, major, minor int64, asked access)) {
 
 func TestFilterDecidesAsTheRulesSay(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	rounds := 4000
+	rounds := 2000
 	if testing.Short() {
 		rounds = 300
 	}
@@ -249,7 +249,7 @@ func TestFilterDecidesAsTheRulesSay(t *testing.T) {
 func TestLegacyRulesDecideAsTheFilter(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	expressed := 0
-	for range 4000 {
+	for range 1500 {
 		rules := randomRules(r)
 		p, err := newPolicy(rules)
 		if err != nil {

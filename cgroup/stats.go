@@ -213,10 +213,12 @@ func parseProcStat(text string) (total time.Duration, online int) {
 			online++
 			continue
 		}
+		var sum uint64
 		for _, f := range fields[1:min(9, len(fields))] {
 			n, _ := strconv.ParseUint(f, 10, 64)
-			total += ticks(n)
+			sum += min(n, math.MaxUint64-sum)
 		}
+		total = ticks(sum)
 	}
 	return total, online
 }
