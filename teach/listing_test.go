@@ -166,6 +166,42 @@ func TestHint(t *testing.T) {
 	}
 }
 
+// A plan that has really run: the host makes all its steps, so it needs no root.
+func TestTraceOfARun(t *testing.T) {
+	p := &nsenter.Plan{}
+	dir, none := p.NewSlot("folder"), p.NewSlot("none")
+	p.Add(
+		nsenter.Call(nsenter.Host, unix.SYS_OPENAT, nsenter.Int(unix.AT_FDCWD), nsenter.Str(t.TempDir()),
+			nsenter.Int(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC), nsenter.Int(0)).To(dir),
+		nsenter.Call(nsenter.Host, unix.SYS_OPENAT, nsenter.Fd(dir), nsenter.Str("none"), nsenter.Int(unix.O_RDONLY|unix.O_CLOEXEC),
+			nsenter.Int(0)).To(none).Tolerate(unix.ENOENT),
+		nsenter.Call(nsenter.Host, unix.SYS_FCHMOD, nsenter.Fd(none), nsenter.Int(0o600)),
+		nsenter.Do("think", func(*nsenter.Run) error { return nil }),
+		nsenter.Call(nsenter.Host, unix.SYS_MKDIRAT, nsenter.Fd(dir), nsenter.Str("a/b"), nsenter.Int(0o700)),
+		nsenter.Call(nsenter.Host, unix.SYS_FCHDIR, nsenter.Fd(dir)),
+	)
+	run, err := p.Start(t.Context(), nsenter.Options{})
+	defer run.Close()
+	if !errors.Is(err, unix.ENOENT) {
+		t.Fatalf("got %v, want the error of mkdirat", err)
+	}
+	var b bytes.Buffer
+	if err := Trace(&b, p, run.Results(), Options{Width: 300}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"<folder>\n", `"none", O_RDONLY|O_CLOEXEC, 0) = ENOENT, which is fine`,
+		"fchmod(<none>, 0600): skipped, as <none> is empty", "think: done",
+		`mkdirat(<folder>, "a/b", 0700) = ENOENT: no such file or directory (a part of the path does not exist)`,
+		"fchdir(<folder>): not reached",
+		"6 steps: 2 done, 1 tolerated, 1 skipped, 1 failed, 1 pending; ",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, &b)
+		}
+	}
+}
+
 func TestWrap(t *testing.T) {
 	tests := []struct {
 		text      string
