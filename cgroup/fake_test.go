@@ -32,7 +32,7 @@ func hybridHost() Host {
 	h.Hierarchies = append(h.Hierarchies,
 		Hierarchy{Name: "systemd", Named: "systemd", Mount: "/sys/fs/cgroup/systemd", Own: "/"},
 		Hierarchy{Name: "unified", V2: true, Controllers: []string{"hugetlb"}, Mount: "/sys/fs/cgroup/unified", Own: "/"})
-	h.Enabled = map[string][]string{"/": nil}
+	h.Enabled = map[string][]string{}
 	return h
 }
 

@@ -99,11 +99,11 @@ func Detect(parent string) (Host, error) {
 	if h.Mode == None {
 		return h, fmt.Errorf("look for cgroups at %s: %w", root, ErrNoCgroup)
 	}
-	own, err := os.ReadFile("/proc/self/cgroup")
+	own, err := readFile("/proc/self/cgroup")
 	if err != nil {
-		return h, fmt.Errorf("read own cgroups: %w", err)
+		return h, err
 	}
-	h.Hierarchies = parseOwn(string(own), h.Mode)
+	h.Hierarchies = parseOwn(own, h.Mode)
 	if err := h.locate(); err != nil {
 		return h, err
 	}
@@ -263,8 +263,9 @@ func (x *Hierarchy) sameAs(m *mountinfo.Info) bool {
 // readEnabled fills Enabled for the root and the levels down to parent.
 func (h *Host) readEnabled(v2 *Hierarchy, parent string) error {
 	h.Enabled = map[string][]string{}
-	if len(v2.Controllers) == 0 {
-		// A hybrid host's v2 hierarchy: nothing can be enabled.
+	if h.Mode == Hybrid {
+		// Hardly anybody asks for the few controllers that v1 leaves to v2;
+		// plans then enable them without looking.
 		return nil
 	}
 	for _, level := range append([]string{"/"}, levels(parent)...) {

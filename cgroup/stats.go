@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -193,11 +192,11 @@ func (m *Manager) cpuStats(s *Stats) error {
 
 // hostStats sums up the first line of /proc/stat and counts the processors.
 func (m *Manager) hostStats(s *Stats) error {
-	text, err := os.ReadFile("/proc/stat")
+	text, err := readFile("/proc/stat")
 	if err != nil {
-		return fmt.Errorf("read processor times: %w", err)
+		return err
 	}
-	s.CPU.Host, s.CPU.Online = parseProcStat(string(text))
+	s.CPU.Host, s.CPU.Online = parseProcStat(text)
 	return nil
 }
 
