@@ -67,8 +67,6 @@ type compiler struct {
 	terminal  *rootfs.Terminal
 	proc      nsenter.Slot // the host's /proc, when something is written there
 	joins     []join
-	// groupCount is the slot of the number of supplementary groups.
-	groupCount nsenter.Slot
 }
 
 // Compile turns a container into the plan that starts it. It looks at nothing
@@ -77,7 +75,7 @@ func Compile(in Input) (*Compiled, error) {
 	if err := validate(in.Spec); err != nil {
 		return nil, err
 	}
-	c := &compiler{in: in, p: &nsenter.Plan{}, groupCount: nsenter.NoSlot, proc: nsenter.NoSlot}
+	c := &compiler{in: in, p: &nsenter.Plan{}, proc: nsenter.NoSlot}
 	c.asm = rootfs.New(c.p)
 	for _, part := range []struct {
 		name string
@@ -262,7 +260,7 @@ func (c *compiler) devices() error {
 		return err
 	}
 	if c.in.Spec.Process.Terminal {
-		t, err := c.asm.Terminal(c.identity.uid())
+		t, err := c.asm.Terminal(c.identity.uid(), c.in.Spec.Process.ConsoleSize)
 		if err != nil {
 			return err
 		}

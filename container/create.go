@@ -127,7 +127,7 @@ func (e *Engine) Plan(c *Config) (*nsenter.Plan, error) {
 	if c.Spec.Hostname == "" && c.Network != "host" {
 		c.Spec.Hostname = "ID"
 	}
-	compiled, _, err := e.compile(c, true)
+	compiled, _, err := e.compile(c, false)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +135,7 @@ func (e *Engine) Plan(c *Config) (*nsenter.Plan, error) {
 }
 
 // compile turns a Config into a plan for this host.
-func (e *Engine) compile(c *Config, tied bool) (*Compiled, Host, error) {
+func (e *Engine) compile(c *Config, detached bool) (*Compiled, Host, error) {
 	parent := e.CgroupParent
 	own := true
 	if c.Spec.Linux.CgroupsPath != "" {
@@ -153,8 +153,8 @@ func (e *Engine) compile(c *Config, tied bool) (*Compiled, Host, error) {
 	compiled, err := Compile(Input{
 		Host: host, Spec: c.Spec, Layers: c.Layers, Upper: e.upperDir(c.ID), Work: e.workDir(c.ID),
 		Volatile: c.AutoRemove, Hold: e.Dirs.Run, Cgroup: path.Join(parent, c.ID), OwnCgroup: own,
-		Account: !c.AutoRemove || !tied, Filter: filter, Lookup: true, GroupAdd: c.GroupAdd,
-		Init: c.Init, Tied: tied, From: c.From,
+		Account: detached || !c.AutoRemove, Filter: filter, Lookup: true, GroupAdd: c.GroupAdd,
+		Init: c.Init, Tied: true, From: c.From,
 	})
 	return compiled, host, err
 }

@@ -27,7 +27,7 @@ func (e *Engine) Run(ctx context.Context, c *Config, stdio Stdio) (Exit, error) 
 	if err := e.Create(ctx, c); err != nil {
 		return Exit{}, &StartError{Code: 125, Err: err}
 	}
-	s := &supervisor{e: e, c: c, tied: true}
+	s := &supervisor{e: e, c: c}
 	s.streams = &foreground{stdio: stdio, signals: signals, stop: make(chan struct{})}
 	return s.supervise(ctx)
 }
@@ -57,12 +57,18 @@ type output struct {
 // or push characters into the terminal (CVE-2017-5226). A pipe leads nowhere
 // else, so one that the caller has is handed on as it is.
 func (f *foreground) open(s *supervisor) (nsenter.Options, error) {
-	var o nsenter.Options
 	var err error
 	if f.log, err = openLog(s); err != nil {
-		return o, err
+		return nsenter.Options{}, err
 	}
-	if o.Stdin, err = f.stdin(s.c.OpenStdin); err != nil {
+	return f.ends(s.c.OpenStdin)
+}
+
+// ends makes the payload's three descriptors.
+func (f *foreground) ends(stdin bool) (nsenter.Options, error) {
+	var o nsenter.Options
+	var err error
+	if o.Stdin, err = f.stdin(stdin); err != nil {
 		return o, err
 	}
 	if o.Stdout, err = f.stdout("stdout", f.stdio.Out); err != nil {
@@ -144,7 +150,9 @@ func (t *tee) Write(p []byte) (int, error) {
 }
 
 // begin starts to copy and to forward signals.
-func (f *foreground) begin(s *supervisor) {
+func (f *foreground) begin(s *supervisor) { f.copy(s.run) }
+
+func (f *foreground) copy(run *nsenter.Run) {
 	f.closeTheirs()
 	for _, o := range f.outputs {
 		f.copies.Go(func() { copyOutput(o) })
@@ -152,7 +160,7 @@ func (f *foreground) begin(s *supervisor) {
 	if f.input != nil {
 		go f.copyInput()
 	}
-	go f.forward(s.run)
+	go f.forward(run)
 }
 
 // copyOutput copies until the payload's end closes. When the reader is gone
@@ -201,8 +209,11 @@ func (f *foreground) closeTheirs() {
 	f.theirs = nil
 }
 
+// end has nobody to tell: the caller gets the Exit.
+func (f *foreground) end(Exit) {}
+
 // close releases what begin and open have made.
-func (f *foreground) close(Exit) {
+func (f *foreground) close() {
 	close(f.stop)
 	f.closeTheirs()
 	if f.log != nil {

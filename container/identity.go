@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"berth/nsenter"
+	"berth/rootfs"
 )
 
 // Identity is who the payload runs as. Until the plan's look-up step has run,
@@ -24,7 +25,8 @@ type Identity struct {
 	Groups   []uint32
 	Home     string
 
-	uidSlot, gidSlot nsenter.Slot // filled by the look-up; NoSlot without one
+	// Filled by the look-up; NoSlot without one.
+	uidSlot, gidSlot, countSlot nsenter.Slot
 }
 
 // maxID is the highest user or group id that docker takes: higher ones have
@@ -33,7 +35,7 @@ const maxID = 1<<31 - 1
 
 // identify starts from the spec's numbers.
 func identify(u specs.User) *Identity {
-	return &Identity{UID: u.UID, GID: u.GID, Groups: slices.Clone(u.AdditionalGids), uidSlot: nsenter.NoSlot, gidSlot: nsenter.NoSlot}
+	return &Identity{UID: u.UID, GID: u.GID, Groups: slices.Clone(u.AdditionalGids), uidSlot: nsenter.NoSlot, gidSlot: nsenter.NoSlot, countSlot: nsenter.NoSlot}
 }
 
 // uid is the user id as an argument.
@@ -53,7 +55,7 @@ func (i *Identity) gid() nsenter.Arg {
 }
 
 // groups is the list of supplementary groups as setgroups(2)'s two arguments.
-func (i *Identity) groups(count nsenter.Slot) []nsenter.Arg {
+func (i *Identity) groups() []nsenter.Arg {
 	list := func() *nsenter.Data {
 		var b []byte
 		for _, g := range i.Groups {
@@ -61,10 +63,10 @@ func (i *Identity) groups(count nsenter.Slot) []nsenter.Arg {
 		}
 		return &nsenter.Data{Bytes: b, Text: fmt.Sprint(i.Groups)}
 	}
-	if count == nsenter.NoSlot {
+	if i.countSlot == nsenter.NoSlot {
 		return []nsenter.Arg{nsenter.Int(len(i.Groups)), nsenter.Ptr(list())}
 	}
-	return []nsenter.Arg{nsenter.Fd(count), nsenter.Late("groups of the image's user", list)}
+	return []nsenter.Arg{nsenter.Fd(i.countSlot), nsenter.Late("groups of the image's user", list)}
 }
 
 // userSpec returns what docker's form of the user is: "user[:group]".
@@ -93,19 +95,21 @@ func (c *compiler) user() error {
 		return nil
 	}
 	c.identity.uidSlot, c.identity.gidSlot = c.p.NewSlot("uid"), c.p.NewSlot("gid")
-	groups := c.p.NewSlot("number of groups")
-	c.groupCount = groups
-	c.identity.lookup(c.p, userSpec(u), c.in.GroupAdd, groups, c.from("process.user"), func(h *nsenter.Run, name string) (io.ReadCloser, error) {
-		return c.asm.Open(h, name)
-	})
+	c.identity.countSlot = c.p.NewSlot("number of groups")
+	c.identity.lookup(c.p, userSpec(u), c.in.GroupAdd, c.from("process.user"), fileOf(c.asm))
 	return nil
+}
+
+// fileOf opens files of an assembly's root.
+func fileOf(asm *rootfs.Assembly) opener {
+	return func(h *nsenter.Run, name string) (io.ReadCloser, error) { return asm.Open(h, name) }
 }
 
 // opener opens a file of the image when the plan runs.
 type opener func(h *nsenter.Run, name string) (io.ReadCloser, error)
 
 // lookup plans the search for a user in the image's passwd and group files.
-func (i *Identity) lookup(p *nsenter.Plan, who string, groupAdd []string, count nsenter.Slot, from string, open opener) {
+func (i *Identity) lookup(p *nsenter.Plan, who string, groupAdd []string, from string, open opener) {
 	p.Add(nsenter.Do("look up user "+strconv.Quote(who)+" in the image's /etc/passwd and /etc/group", func(h *nsenter.Run) error {
 		passwd, err := openOptional(h, open, "etc/passwd")
 		if err != nil {
@@ -122,7 +126,7 @@ func (i *Identity) lookup(p *nsenter.Plan, who string, groupAdd []string, count 
 		}
 		h.SetValue(i.uidSlot, int64(i.UID))
 		h.SetValue(i.gidSlot, int64(i.GID))
-		h.SetValue(count, int64(len(i.Groups)))
+		h.SetValue(i.countSlot, int64(len(i.Groups)))
 		return nil
 	}).On("/etc/passwd").For(from, "names are the image's, numbers are the kernel's"))
 }

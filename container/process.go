@@ -22,12 +22,10 @@ type payload struct {
 	p        *nsenter.Plan
 	spec     *specs.Process
 	id       *Identity
-	groups   nsenter.Slot // number of groups, when they are looked up
 	lookup   bool
 	proc     nsenter.Slot // the host's /proc, when something is written there
 	caps     capSets
 	lastCap  int
-	noFile   uint64
 	filter   seccomp.Program
 	terminal *rootfs.Terminal
 	init     bool
@@ -44,8 +42,8 @@ func (c *compiler) process() error {
 		return err
 	}
 	pl := &payload{
-		p: c.p, spec: s, id: c.identity, groups: c.groupCount, lookup: c.in.Lookup, proc: c.proc, caps: caps,
-		lastCap: c.in.Host.LastCap, noFile: c.in.Host.NoFile, filter: c.in.Filter,
+		p: c.p, spec: s, id: c.identity, lookup: c.in.Lookup, proc: c.proc, caps: caps,
+		lastCap: c.in.Host.LastCap, filter: c.in.Filter,
 		terminal: c.terminal, init: c.in.Init, tied: c.in.Tied, from: c.in.From,
 	}
 	return pl.add()
@@ -197,7 +195,7 @@ func (pl *payload) ids() error {
 	from := pl.fromField("process.user")
 	pl.child(nsenter.Call(nsenter.Child, unix.SYS_PRCTL, nsenter.Int(unix.PR_SET_KEEPCAPS), nsenter.Int(1)).
 		For(from, "the steps below still need capabilities"))
-	pl.child(nsenter.Call(nsenter.Child, unix.SYS_SETGROUPS, pl.id.groups(pl.groups)...).
+	pl.child(nsenter.Call(nsenter.Child, unix.SYS_SETGROUPS, pl.id.groups()...).
 		For(from, "the caller's groups are not the payload's (CVE-2022-36109)"))
 	pl.child(nsenter.Call(nsenter.Child, unix.SYS_SETRESGID, pl.id.gid(), pl.id.gid(), pl.id.gid()).For(from, "the payload's group"))
 	pl.child(nsenter.Call(nsenter.Child, unix.SYS_SETRESUID, pl.id.uid(), pl.id.uid(), pl.id.uid()).For(from, "the payload's user"))

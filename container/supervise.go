@@ -20,10 +20,12 @@ import (
 // it, and clears away what the container had. A foreground run does this in
 // the command's own process, a detached container in its monitor.
 type supervisor struct {
-	e        *Engine
-	c        *Config
-	streams  streams
-	tied     bool // the payload dies with this process
+	e       *Engine
+	c       *Config
+	streams streams
+	// detached says that the supervisor is a monitor: the container is
+	// accounted for, and may have run before.
+	detached bool
 	compiled *Compiled
 	run      *nsenter.Run
 	groups   *cgroup.Manager
@@ -39,8 +41,10 @@ type streams interface {
 	begin(s *supervisor)
 	// drain waits, after the payload's end, until all output has arrived.
 	drain()
+	// end tells whoever is attached how the payload ended.
+	end(x Exit)
 	// close releases everything; it is called in any case.
-	close(x Exit)
+	close()
 }
 
 // settleTime bounds each part of the clearing up that waits for the kernel.
@@ -49,11 +53,18 @@ const settleTime = 10 * time.Second
 // supervise runs one life of the container, from the compiling of its plan to
 // the record of its end.
 func (s *supervisor) supervise(ctx context.Context) (Exit, error) {
-	s.live = Live{Supervisor: s.e.self, Started: time.Now().UTC()}
+	defer s.streams.close()
+	s.live = Live{Supervisor: s.e.self, Started: time.Now().UTC(), Attach: s.detached}
 	x, err := s.runPayload(ctx)
-	s.streams.close(x)
+	if errors.Is(err, errStarted) {
+		return x, err // another supervisor's container: nothing here to settle
+	}
+	s.streams.end(x)
 	return x, errors.Join(err, s.settle(x))
 }
+
+// errStarted is a container that another process has started.
+var errStarted = errors.New("container is already running")
 
 // runPayload starts the payload and waits for its end. A payload that never
 // ran is a *StartError, and its Exit says the same.
@@ -98,16 +109,27 @@ func (s *supervisor) start(ctx context.Context) error {
 
 // announce makes the container this process's: whoever looks from now on finds
 // its supervisor, and settles the container should it die.
-func (s *supervisor) announce(context.Context) error {
+func (s *supervisor) announce(ctx context.Context) error {
 	if err := s.e.writable(s.c.ID); err != nil {
 		return err
+	}
+	if s.detached {
+		// Two commands may start the same container.
+		lock, err := s.e.lock(ctx, s.c.ID)
+		if err != nil {
+			return err
+		}
+		defer lock.Close()
+		if live, err := s.e.loadLive(s.c.ID); err != nil || live != nil && live.Exit == nil && live.Supervisor.Alive() {
+			return errors.Join(errStarted, err)
+		}
 	}
 	return state.WriteJSON(s.e.livePath(s.c.ID), &s.live, state.Fast)
 }
 
 // compile makes the plan and notes the cgroups that it will make.
 func (s *supervisor) compile(context.Context) error {
-	compiled, host, err := s.e.compile(s.c, s.tied)
+	compiled, host, err := s.e.compile(s.c, s.detached)
 	if err != nil {
 		return err
 	}

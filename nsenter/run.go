@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,6 +18,9 @@ type Options struct {
 	Stdin, Stdout, Stderr *os.File
 	// Empty is an empty folder, needed to seal the binary.
 	Empty string
+	// Keep lists slots whose descriptors outlive the set-up, such as a
+	// terminal's master. They are the caller's to close, also after an error.
+	Keep []Slot
 }
 
 // Run is one run of a plan: its slots, its results and its child. The methods
@@ -196,14 +200,6 @@ func (h *Run) SetFd(s Slot, fd int) { h.slots[s] = slotValue{value: int64(fd), f
 // SetValue puts a number that is no descriptor into a slot.
 func (h *Run) SetValue(s Slot, v int64) { h.slots[s] = slotValue{value: v, set: true} }
 
-// Keep hands a slot's descriptor over to the caller, who closes it. Host
-// functions call it for what outlives the set-up, such as a terminal's master.
-func (h *Run) Keep(s Slot) int {
-	fd := h.Fd(s)
-	h.slots[s].fd = false
-	return fd
-}
-
 // Pid returns the child's process id as this process sees it, or 0 when there
 // is none. The id stays valid until Wait has returned.
 func (h *Run) Pid() int {
@@ -237,6 +233,9 @@ func (h *Run) Close() {
 // container's mounts, which must not outlive it.
 func (h *Run) closeSlots() {
 	for i := range h.slots {
+		if slices.Contains(h.opts.Keep, Slot(i)) {
+			continue
+		}
 		if h.slots[i].fd && h.slots[i].value >= 0 {
 			unix.Close(int(h.slots[i].value))
 			h.slots[i] = slotValue{}

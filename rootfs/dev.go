@@ -1,9 +1,12 @@
 package rootfs
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
+	"strconv"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -126,8 +129,9 @@ type Terminal struct {
 
 // Terminal opens a terminal of the container's own devpts, while that is still
 // detached: nothing in the container can be in the way (CVE-2025-52565), and
-// ttyname(3) works inside. owner is called for the slave's uid.
-func (a *Assembly) Terminal(owner nsenter.Arg) (Terminal, error) {
+// ttyname(3) works inside. owner is the uid of the container's end; size, when
+// it is known, is set before the payload can ask for it.
+func (a *Assembly) Terminal(owner nsenter.Arg, size *specs.Box) (Terminal, error) {
 	const from = "process.terminal"
 	if a.pts == nsenter.NoSlot || a.dev == nsenter.NoSlot {
 		return Terminal{}, fmt.Errorf("%s: a terminal needs a tmpfs at /dev and a devpts at /dev/pts", from)
@@ -135,12 +139,7 @@ func (a *Assembly) Terminal(owner nsenter.Arg) (Terminal, error) {
 	t := Terminal{Master: a.plan.NewSlot("terminal"), Slave: a.plan.NewSlot("tty")}
 	a.host(nsenter.Call(nsenter.Host, unix.SYS_OPENAT, nsenter.Fd(a.pts), nsenter.Str("ptmx"), nsenter.Int(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC), nsenter.Int(0)).
 		To(t.Master).On("/dev/pts/ptmx").For(from, "a new terminal; this end stays with the supervisor"))
-	a.host(nsenter.Call(nsenter.Host, unix.SYS_IOCTL, nsenter.Fd(t.Master), nsenter.Int(unix.TIOCSPTLCK), nsenter.Bytes(make([]byte, 4), "[0]")).
-		On("/dev/pts/ptmx").For(from, "unlock the other end"))
-	a.host(nsenter.Call(nsenter.Host, unix.SYS_IOCTL, nsenter.Fd(t.Master), nsenter.Int(unix.TIOCGPTPEER), nsenter.Int(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)).
-		To(t.Slave).On("/dev/pts/0").For(from, "the container's end"))
-	a.host(nsenter.Call(nsenter.Host, unix.SYS_FCHOWN, nsenter.Fd(t.Slave), owner, nsenter.Int(-1)).
-		On("/dev/pts/0").For(from, "the container's user may open its terminal by name"))
+	a.unlock(t, owner, size)
 	console := a.plan.NewSlot("console")
 	at := a.plan.NewSlot("mount point /dev/console")
 	a.host(nsenter.Call(nsenter.Host, unix.SYS_OPENAT, nsenter.Fd(a.dev), nsenter.Str("console"), nsenter.Int(unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_CLOEXEC), nsenter.Int(0o600)).
@@ -149,4 +148,70 @@ func (a *Assembly) Terminal(owner nsenter.Arg) (Terminal, error) {
 		To(console).On("/dev/pts/0").For(from, "the terminal's file, as a mount"))
 	a.child(moveMount(console, at, "/dev/console").For(from, "/dev/console is the container's terminal"))
 	return t, nil
+}
+
+// unlock makes a terminal's other end usable and opens it.
+func (a *Assembly) unlock(t Terminal, owner nsenter.Arg, size *specs.Box) {
+	const from = "process.terminal"
+	a.host(nsenter.Call(nsenter.Host, unix.SYS_IOCTL, nsenter.Fd(t.Master), nsenter.Int(unix.TIOCSPTLCK), nsenter.Bytes(make([]byte, 4), "[0]")).
+		On("/dev/pts/ptmx").For(from, "unlock the other end"))
+	a.host(nsenter.Call(nsenter.Host, unix.SYS_IOCTL, nsenter.Fd(t.Master), nsenter.Int(unix.TIOCGPTPEER), nsenter.Int(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)).
+		To(t.Slave).On("/dev/pts/0").For(from, "the container's end"))
+	if size != nil && size.Height > 0 && size.Width > 0 {
+		ws := binary.NativeEndian.AppendUint16(nil, uint16(size.Height))
+		ws = append(binary.NativeEndian.AppendUint16(ws, uint16(size.Width)), 0, 0, 0, 0)
+		a.host(nsenter.Call(nsenter.Host, unix.SYS_IOCTL, nsenter.Fd(t.Master), nsenter.Int(unix.TIOCSWINSZ), nsenter.Bytes(ws, fmt.Sprintf("{rows=%d, cols=%d}", size.Height, size.Width))).
+			On("/dev/pts/0").For("process.consoleSize", "the payload's first look finds the right size"))
+	}
+	if size != nil && size.Height > 0 && size.Width > 0 {
+		ws := binary.NativeEndian.AppendUint16(nil, uint16(size.Height))
+		ws = append(binary.NativeEndian.AppendUint16(ws, uint16(size.Width)), 0, 0, 0, 0)
+		a.host(nsenter.Call(nsenter.Host, unix.SYS_IOCTL, nsenter.Fd(t.Master), nsenter.Int(unix.TIOCSWINSZ), nsenter.Bytes(ws, fmt.Sprintf("{rows=%d, cols=%d}", size.Height, size.Width))).
+			On("/dev/pts/0").For("process.consoleSize", "the payload's first look finds the right size"))
+	}
+	a.host(nsenter.Call(nsenter.Host, unix.SYS_FCHOWN, nsenter.Fd(t.Slave), owner, nsenter.Int(-1)).
+		On("/dev/pts/0").For(from, "the container's user may open its terminal by name"))
+}
+
+// JoinTerminal opens a new terminal of a running container's devpts, whose
+// root is in a.Root. The container may have put anything there, so the file is
+// opened without following a link, and must be what it should be.
+func (a *Assembly) JoinTerminal(owner nsenter.Arg, size *specs.Box) Terminal {
+	const from = "process.terminal"
+	t := Terminal{Master: a.plan.NewSlot("terminal"), Slave: a.plan.NewSlot("tty")}
+	a.host(nsenter.Do("open /dev/pts/ptmx of the container", func(h *nsenter.Run) error {
+		fd, err := openPtmx(h.Fd(a.Root))
+		if err == nil {
+			h.SetFd(t.Master, fd)
+		}
+		return err
+	}).On("/dev/pts/ptmx").For(from, "a new terminal; this end stays with the command"))
+	a.unlock(t, owner, size)
+	return t
+}
+
+// openPtmx opens a root's terminal multiplexer. It makes sure that it is one
+// before it opens it in earnest: opening a device can have effects.
+func openPtmx(root int) (int, error) {
+	fd, err := unix.Openat2(root, "dev/pts/ptmx", &unix.OpenHow{
+		Flags:   unix.O_PATH | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
+	})
+	if err != nil {
+		return -1, fmt.Errorf("open /dev/pts/ptmx: %w", err)
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	var fs unix.Statfs_t
+	if err := errors.Join(unix.Fstat(fd, &st), unix.Fstatfs(fd, &fs)); err != nil {
+		return -1, fmt.Errorf("look at /dev/pts/ptmx: %w", err)
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFCHR || st.Rdev != unix.Mkdev(5, 2) || fs.Type != unix.DEVPTS_SUPER_MAGIC {
+		return -1, fmt.Errorf("/dev/pts/ptmx of the container is not a terminal multiplexer")
+	}
+	master, err := unix.Open("/proc/self/fd/"+strconv.Itoa(fd), unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("open /dev/pts/ptmx: %w", err)
+	}
+	return master, nil
 }

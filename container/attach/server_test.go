@@ -8,146 +8,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-// payload is a Backend that records.
-type payload struct {
-	mu      sync.Mutex
-	input   bytes.Buffer
-	sizes   []Size
-	signals []int
-	eofs    int
-	block   chan struct{} // Stdin waits for it, if any
-	fail    error
-	events  chan string
-}
-
-func newPayload() *payload { return &payload{events: make(chan string, 1000)} }
-
-func (p *payload) Stdin(b []byte) error {
-	if p.block != nil {
-		<-p.block
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.input.Write(b)
-	p.events <- "stdin"
-	return p.fail
-}
-
-func (p *payload) CloseStdin() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.eofs++
-	p.events <- "eof"
-	return nil
-}
-
-func (p *payload) Resize(s Size) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.sizes = append(p.sizes, s)
-	p.events <- fmt.Sprintf("resize %dx%d", s.Rows, s.Cols)
-	return nil
-}
-
-func (p *payload) Signal(n int) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.signals = append(p.signals, n)
-	p.events <- fmt.Sprintf("signal %d", n)
-	return nil
-}
-
-func (p *payload) got() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.input.String()
-}
-
-// wait fails unless the event comes.
-func (p *payload) wait(t *testing.T, event string) {
-	t.Helper()
-	deadline := time.After(10 * time.Second)
-	for {
-		select {
-		case e := <-p.events:
-			if e == event {
-				return
-			}
-		case <-deadline:
-			t.Fatalf("no event %q", event)
-		}
-	}
-}
-
-// start serves on a fresh socket until the test ends.
-func start(t *testing.T, b Backend) (*Server, string) {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), SocketName)
-	ctx, cancel := context.WithCancel(context.Background())
-	ln, err := Listen(ctx, path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := NewServer(false)
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(ctx, ln, b) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-served; err != nil {
-			t.Errorf("serve: %v", err)
-		}
-	})
-	return s, path
-}
-
-// pipe is an os.Pipe that the test closes.
-func pipe(t *testing.T) (r, w *os.File) {
-	t.Helper()
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close(); w.Close() })
-	return r, w
-}
-
-// attached dials or fails.
-func attached(t *testing.T, path string, o ClientOptions) *Client {
-	t.Helper()
-	c, err := Dial(context.Background(), path, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-// running runs a client in the background.
-func running(c *Client) <-chan ending {
-	ch := make(chan ending, 1)
-	go func() {
-		r, err := c.Run(context.Background())
-		ch <- ending{r, err}
-	}()
-	return ch
-}
-
-func exit(t *testing.T, s *Server, st Status) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	if err := s.Exit(ctx, st); err != nil {
-		t.Errorf("exit: %v", err)
-	}
-}
 
 func TestStreamsAndExit(t *testing.T) {
 	s, path := start(t, newPayload())
@@ -334,11 +200,11 @@ func TestStuckPayload(t *testing.T) {
 	}
 	r.Close()
 	<-sent
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.in.size != 0 || s.in.pumping {
-		t.Errorf("input left: %d bytes, pumping %v", s.in.size, s.in.pumping)
-	}
+	settle(t, "input", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.in.size == 0 && !s.in.pumping
+	})
 }
 
 func TestBadClients(t *testing.T) {
@@ -396,110 +262,34 @@ func TestTooManyClients(t *testing.T) {
 	}
 }
 
-// fds counts this process's descriptors.
-func fds(t *testing.T) int {
-	t.Helper()
-	names, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(names)
-}
-
-// settle waits until f holds.
-func settle(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); !f(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Errorf("%s did not settle", what)
-			return
-		}
-	}
-}
-
-func TestNoLeaks(t *testing.T) {
-	s, path := start(t, newPayload())
-	r, _ := pipe(t)
-	_, w := pipe(t)
-	attached(t, path, ClientOptions{}).Close()
-	settle(t, "warm up", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.clients) == 0 })
-	goroutines, files := runtime.NumGoroutine(), fds(t)
-	for i := range 50 {
-		c := attached(t, path, ClientOptions{Stdin: r, Stdout: w})
-		ctx, cancel := context.WithCancel(context.Background())
-		done := make(chan struct{})
-		go func() { defer close(done); c.Run(ctx) }()
-		fmt.Fprint(s.Stdout(), "x")
-		if i%2 == 0 {
-			c.conn.Close()
-		}
-		cancel()
-		<-done
-		// One that says nothing, and one that goes amid a frame.
-		mute, err := dial(context.Background(), path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		mute.Write(helloFrame(wantStdout)[:i%12])
-		mute.Close()
-	}
-	settle(t, "clients", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.clients == nil })
-	settle(t, "goroutines", func() bool { return runtime.NumGoroutine() <= goroutines })
-	settle(t, "descriptors", func() bool { return fds(t) <= files })
-}
-
-func TestLongPath(t *testing.T) {
-	dir := t.TempDir()
-	for range 5 {
-		dir = filepath.Join(dir, strings.Repeat("d", 60))
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, SocketName)
-	ctx := context.Background()
-	ln, err := Listen(ctx, path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if st, err := os.Lstat(path); err != nil || st.Mode() != os.ModeSocket|0o600 {
-		t.Errorf("%v, %v", st.Mode(), err)
-	}
-	if _, err := Listen(ctx, path); !errors.Is(err, ErrListening) {
-		t.Errorf("second supervisor: %v", err)
-	}
-	ln.Close()
-	if _, err := os.Lstat(path); err != nil {
-		t.Errorf("closing removed it: %v", err)
-	}
-	if _, err := dial(ctx, path); !errors.Is(err, unix.ECONNREFUSED) || !strings.Contains(err.Error(), path) {
-		t.Errorf("dead supervisor: %v", err)
-	}
-	if ln, err = Listen(ctx, path); err != nil {
-		t.Fatalf("after a dead supervisor: %v", err)
-	}
-	ln.Close()
-	if _, err := dial(ctx, filepath.Join(dir, "missing", "x")); !errors.Is(err, unix.ENOENT) {
-		t.Error(err)
-	}
-	if _, err := dial(ctx, filepath.Join(dir, "x")); !errors.Is(err, unix.ENOENT) {
-		t.Error(err)
-	}
-}
-
-func TestSupervisorLost(t *testing.T) {
-	path := filepath.Join(t.TempDir(), SocketName)
+// BenchmarkOutput is one foreground client.
+func BenchmarkOutput(b *testing.B) {
+	path := filepath.Join(b.TempDir(), SocketName)
 	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	ln, err := Listen(ctx, path)
 	if err != nil {
-		t.Fatal(err)
+		b.Fatal(err)
 	}
-	served := make(chan struct{})
-	go func() { defer close(served); NewServer(false).Serve(ctx, ln, newPayload()) }()
-	end := running(attached(t, path, ClientOptions{}))
-	cancel()
-	<-served
-	if e := <-end; !errors.Is(e.err, ErrLost) {
-		t.Errorf("%+v", e)
+	s := NewServer(false)
+	go s.Serve(ctx, ln, newPayload())
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		b.Fatal(err)
 	}
+	defer null.Close()
+	c, err := Dial(ctx, path, ClientOptions{Stdout: null, Lossless: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() { defer close(done); c.Run(ctx) }()
+	chunk := make([]byte, 32<<10)
+	b.SetBytes(int64(len(chunk)))
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Stdout().Write(chunk)
+	}
+	s.Exit(ctx, Status{})
+	<-done
 }

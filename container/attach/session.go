@@ -123,7 +123,7 @@ func (c *client) send() {
 			return
 		}
 		_, err := c.conn.Write(out)
-		if spare = out; cap(spare) > maxPayload {
+		if spare = out; cap(spare) > 2*losslessBuffer {
 			spare = nil
 		}
 		c.s.mu.Lock()

@@ -1,0 +1,239 @@
+package container
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"berth/container/attach"
+	"berth/state"
+)
+
+// A container that outlives the command that starts it has a monitor: this
+// binary again, in a session of its own. The two talk over a socket until the
+// payload runs:
+//
+//	command                               monitor
+//	  start process, descriptor 3  ------->
+//	        <------------------------------ "listening" (or an error)
+//	  (attach, when it will stay)
+//	  "go" -------------------------------->
+//	        <------------------------------ "started", or an error
+//
+// A monitor whose command goes away before "go" starts nothing.
+
+// MonitorName is argv[0] of a monitor.
+const MonitorName = "berth-monitor"
+
+// monitorFd is the socket to the command.
+const monitorFd = 3
+
+// report is what a monitor says.
+type report struct {
+	Stage string `json:"stage"`
+	// Code and Error tell of a failure, as StartError does.
+	Code  int    `json:"code,omitempty"`
+	Error string `json:"error,omitempty"`
+}
+
+// Start starts a container that was created before, and returns once its
+// payload runs. Starting what runs is no error.
+func (e *Engine) Start(ctx context.Context, ref string) error {
+	v, err := e.Get(ref)
+	if err != nil {
+		return err
+	}
+	if v.Status == Running || v.Status == Paused {
+		return nil
+	}
+	m, err := e.launch(v.ID)
+	if err != nil {
+		return &StartError{Code: 125, Err: err}
+	}
+	defer m.close()
+	return m.start()
+}
+
+// StartAttached is Start for a command that stays: it attaches first, so that
+// nothing that the payload prints is lost.
+func (e *Engine) StartAttached(ctx context.Context, ref string, o AttachOptions, stdio Stdio) (code int, detached bool, err error) {
+	v, err := e.Get(ref)
+	if err != nil {
+		return 0, false, err
+	}
+	if v.Status == Running {
+		return e.Attach(ctx, ref, o, stdio)
+	}
+	m, err := e.launch(v.ID)
+	if err != nil {
+		return 0, false, &StartError{Code: 125, Err: err}
+	}
+	defer m.close()
+	if err := m.expect("listening"); err != nil {
+		return 0, false, err
+	}
+	client, err := attach.Dial(ctx, e.attachPath(v.ID), clientOptions(v.Config, o, stdio, true))
+	if err != nil {
+		return 0, false, &StartError{Code: 125, Err: err}
+	}
+	if err := m.start(); err != nil {
+		client.Close()
+		return 0, false, err
+	}
+	return attachResult(client.Run(ctx))
+}
+
+// launcher is the command's end of a monitor.
+type launcher struct {
+	socket    int
+	pid       int
+	listening bool
+}
+
+// launch starts a container's monitor.
+func (e *Engine) launch(id string) (*launcher, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("make socket for monitor: %w", err)
+	}
+	defer unix.Close(pair[1])
+	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		unix.Close(pair[0])
+		return nil, fmt.Errorf("open /dev/null: %w", err)
+	}
+	defer unix.Close(null)
+	env := []string{"BERTH_ROOT=" + e.Dirs.Root, "BERTH_RUNROOT=" + e.Dirs.Run, "GOGC=25"}
+	pid, err := syscall.ForkExec("/proc/self/exe", []string{MonitorName, id}, &syscall.ProcAttr{
+		Dir: "/", Env: env, Files: []uintptr{uintptr(null), uintptr(null), uintptr(null), uintptr(pair[1])},
+		Sys: &syscall.SysProcAttr{Setsid: true},
+	})
+	if err != nil {
+		unix.Close(pair[0])
+		return nil, fmt.Errorf("start monitor: %w", err)
+	}
+	return &launcher{socket: pair[0], pid: pid}, nil
+}
+
+// expect waits for a stage.
+func (m *launcher) expect(stage string) error {
+	var buf [4096]byte
+	n, err := ignoringEINTR(func() (int, error) { return unix.Read(m.socket, buf[:]) })
+	if err != nil {
+		return &StartError{Code: 125, Err: fmt.Errorf("read from monitor: %w", err)}
+	}
+	if n == 0 {
+		return &StartError{Code: 125, Err: errors.New("the monitor died")}
+	}
+	var r report
+	if err := json.Unmarshal(buf[:n], &r); err != nil {
+		return &StartError{Code: 125, Err: fmt.Errorf("read from monitor: %w", err)}
+	}
+	if r.Error != "" {
+		return &StartError{Code: r.Code, Err: errors.New(r.Error)}
+	}
+	if r.Stage != stage {
+		return &StartError{Code: 125, Err: fmt.Errorf("monitor says %q, not %q", r.Stage, stage)}
+	}
+	m.listening = true
+	return nil
+}
+
+// start tells the monitor to start the payload, and waits until it runs.
+func (m *launcher) start() error {
+	if !m.listening {
+		if err := m.expect("listening"); err != nil {
+			return err
+		}
+	}
+	if _, err := unix.Write(m.socket, []byte("go")); err != nil {
+		return &StartError{Code: 125, Err: fmt.Errorf("write to monitor: %w", err)}
+	}
+	return m.expect("started")
+}
+
+func (m *launcher) close() { unix.Close(m.socket) }
+
+// ignoringEINTR repeats a call that a signal interrupts.
+func ignoringEINTR(f func() (int, error)) (int, error) {
+	for {
+		n, err := f()
+		if err != unix.EINTR {
+			return n, err
+		}
+	}
+}
+
+// IsMonitor reports whether this process was started as a monitor: by name,
+// and with the descriptor that only launch leaves.
+func IsMonitor(args []string) bool {
+	if len(args) != 2 || args[0] != MonitorName || !state.ValidID(args[1]) {
+		return false
+	}
+	kind, err := unix.GetsockoptInt(monitorFd, unix.SOL_SOCKET, unix.SO_TYPE)
+	return err == nil && kind == unix.SOCK_SEQPACKET
+}
+
+// Monitor is the life of a monitor process: it supervises the container until
+// its end.
+func (e *Engine) Monitor(ctx context.Context, id string) error {
+	unix.CloseOnExec(monitorFd)
+	if err := e.prepare(); err != nil {
+		return tell(report{Code: 125, Error: err.Error()})
+	}
+	c, err := e.load(id)
+	if err != nil {
+		return tell(report{Code: 125, Error: err.Error()})
+	}
+	s := &supervisor{e: e, c: c, detached: true}
+	s.streams = &detached{}
+	s.started = func() {
+		_ = tell(report{Stage: "started"})
+		unix.Close(monitorFd)
+		// From here on the monitor does next to nothing, for long: it gives
+		// back what the start took.
+		debug.FreeOSMemory()
+	}
+	_, err = s.supervise(ctx)
+	var start *StartError
+	switch {
+	case errors.Is(err, errStarted):
+		return tell(report{Stage: "started"})
+	case errors.As(err, &start):
+		return tell(report{Code: start.Code, Error: start.Error()})
+	}
+	return err
+}
+
+// tell sends a report to the command. That may be gone: then the report is
+// nobody's loss.
+func tell(r report) error {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("encode report: %w", err)
+	}
+	if err := unix.Sendto(monitorFd, data, unix.MSG_NOSIGNAL, nil); err != nil {
+		return fmt.Errorf("report %s: %w", strconv.Quote(r.Stage), err)
+	}
+	return nil
+}
+
+// awaitGo waits for the command's word.
+func awaitGo() error {
+	var buf [8]byte
+	n, err := ignoringEINTR(func() (int, error) { return unix.Read(monitorFd, buf[:]) })
+	if err != nil {
+		return fmt.Errorf("wait for the command: %w", err)
+	}
+	if string(buf[:n]) != "go" {
+		return fmt.Errorf("wait for the command: it is gone: %w", os.ErrClosed)
+	}
+	return nil
+}
