@@ -21,6 +21,9 @@ mkfs.ext4 e2fsprogs
 qemu-system-x86_64 qemu-system-x86
 skopeo skopeo
 umoci umoci
+zstd zstd
+bzip2 bzip2
+xz xz-utils
 aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
 /usr/aarch64-linux-gnu/lib/libc.a libc6-dev-arm64-cross
 /usr/include/linux/openat2.h linux-libc-dev

@@ -11,7 +11,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 store=$top/.build/vm
 suite=bookworm
-packages=systemd,systemd-sysv,dbus,udev,linux-image-cloud-amd64,kmod,procps,strace,iproute2,nftables,busybox-static,attr,libcap2-bin,debootstrap,e2fsprogs
+packages=systemd,systemd-sysv,dbus,udev,linux-image-cloud-amd64,kmod,procps,strace,iproute2,nftables,busybox-static,attr,libcap2-bin,debootstrap,e2fsprogs,gcc,libc6-dev,zstd,bzip2,xz-utils
 
 key=$(cat "$0" "$here"/guest/* | sha256sum | cut -c1-16)
 disk=$store/$key
@@ -27,7 +27,7 @@ done
 
 mkdir -p "$store" "$top/.build/apt"
 # Other keys are of no use once the recipe has changed, and each is a gigabyte.
-find "$store" -mindepth 1 -maxdepth 1 -type d -exec rm -rf {} +
+find "$store" -mindepth 1 -maxdepth 1 -type d -exec rm -rf --one-file-system {} +
 work=$store/$key.new
 root=$work/root
 mkdir -p "$work"
@@ -67,7 +67,7 @@ rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/boot/initrd* "$root"/boot/vm
 truncate -s 3G "$work/disk.img"
 # No journal: the disk is opened with -snapshot and thrown away.
 mkfs.ext4 -q -F -O ^has_journal -E lazy_itable_init=1,nodiscard -d "$root" "$work/disk.img"
-rm -rf "$root"
+rm -rf --one-file-system "$root"
 touch "$work/complete"
 mv "$work" "$disk"
 echo "$disk"

@@ -11,8 +11,9 @@ short=
 limit=5400
 [ "${1:-}" != -short ] || { short=-test.short; limit=480; }
 
-# Packages with tests that need a kernel; SUITE="cgroup tests" picks some.
-wanted=${SUITE:-nsenter state rootfs cgroup seccomp image container cli tests/ledger tests}
+# Packages with tests that need a kernel; SUITE="cgroup tests" picks some. The
+# image store only reads and writes files.
+wanted=${SUITE:-nsenter state rootfs cgroup seccomp container cli tests/ledger tests}
 tags=netgo,osusergo,urfave_cli_no_docs,embedbox
 work=$(mktemp -d "${TMPDIR:-/tmp}/berth-suite.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -31,7 +32,7 @@ for package in $wanted; do
 	done
 done
 cp tests/vm/guest-suite.sh "$work/suite/run"
-cp tests/judge.sh "$work/suite/"
+cp tests/judge.sh go.mod "$work/suite/"
 set -- -f "$work/suite" -f ./berth -t "$limit" -e "WANTED=$wanted" -e "SHORT=$short"
 if [ -z "$short" ]; then
 	set -- "$@" -f "$(sh tests/fixture/debootstrap.sh bookworm)"
