@@ -19,13 +19,16 @@ func (c *compiler) unified(v2 *Hierarchy) {
 	parent, _ := split(c.group.Path)
 	c.enable(v2, "/", needed)
 	for _, level := range levels(parent) {
-		if _, known := c.host.Enabled[level]; !known {
+		// Where nothing is written on the way, the step for the shared filter
+		// makes what is missing: that saves a call at nearly every start.
+		_, known := c.host.Enabled[level]
+		if !known && (filterGroup == "" || len(needed) > 0) {
 			c.mkdir(v2.Mount+level, true, "cgroup", "make the parent of containers' groups")
 		}
 		c.enable(v2, level, needed)
 	}
 	if filterGroup != "" {
-		c.shareFilter(v2.Mount + filterGroup)
+		c.shareFilter(v2.Mount, filterGroup)
 		c.enable(v2, filterGroup, needed)
 	}
 	dir := v2.Mount + leaf
@@ -108,11 +111,11 @@ func (f *filter) describe() string {
 
 // shareFilter sees to it that the group with the shared filter exists, and
 // that the kernel has the filter in force for it.
-func (c *compiler) shareFilter(dir string) {
-	filter := c.filter
+func (c *compiler) shareFilter(mount, path string) {
+	filter, dir := c.filter, mount+path
 	c.restrict("check the "+filter.describe()+" that all containers with these rules share", dir,
 		func(*nsenter.Run) error {
-			fd, err := openGroup(dir)
+			fd, err := openGroup(mount, path)
 			if err != nil {
 				return err
 			}
@@ -121,15 +124,18 @@ func (c *compiler) shareFilter(dir string) {
 		})
 }
 
-// openGroup opens a group, and makes it if it is missing.
-func openGroup(dir string) (int, error) {
+// openGroup opens a group, and makes it and its parents if it is missing.
+func openGroup(mount, path string) (int, error) {
 	const flags = unix.O_RDONLY | unix.O_DIRECTORY
+	dir := mount + path
 	fd, err := openFile(unix.AT_FDCWD, dir, flags)
 	if !isGone(err) {
 		return fd, err
 	}
-	if err := unix.Mkdir(dir, 0o755); err != nil && err != unix.EEXIST {
-		return -1, fmt.Errorf("mkdir %s: %w", dir, err)
+	for _, level := range levels(path) {
+		if err := unix.Mkdir(mount+level, 0o755); err != nil && err != unix.EEXIST {
+			return -1, fmt.Errorf("mkdir %s%s: %w", mount, level, err)
+		}
 	}
 	return openFile(unix.AT_FDCWD, dir, flags)
 }

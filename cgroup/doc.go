@@ -39,6 +39,25 @@
 // exists, are the rules written to the v1 devices controller, which costs
 // 320 µs for each container.
 //
+// The group with the filter outlives its containers, and so does the parent;
+// [Prune] removes both once they are idle.
+//
+// # What a start costs
+//
+// On a hybrid host with docker's device rules and no limit: 15 to 25 µs to check
+// the filter, 30 to 50 to make the group, 10 to open it, 15 to be born in it,
+// 50 to 80 to remove it. Each v1 controller with a limit adds about 60 to make
+// its group, 10 to 20 for each file, 25 to join, 50 to remove.
+//
+// # /sys/fs/cgroup in the container
+//
+// [Placement.Hierarchies] lists the hierarchies that the container has a group
+// of its own in. Only those are worth mounting: in any other the container
+// sits in the caller's group, and a mount would show the host's. On v2 it is
+// one fsopen("cgroup2"); else a read-only tmpfs with one mount for each
+// hierarchy, at [Hierarchy.Name]. The child must make them after it has joined
+// its groups and unshared its cgroup namespace, whose root they show.
+//
 // Not for this package: choosing default limits, talking to systemd, and
 // mounting /sys/fs/cgroup in the container.
 package cgroup

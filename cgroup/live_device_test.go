@@ -81,8 +81,7 @@ func TestLiveFilterIsAttachedOnce(t *testing.T) {
 	if v2 == nil {
 		t.Skip("no cgroup v2 hierarchy here")
 	}
-	dir := v2.Mount + l.parent
-	fd, err := openGroup(dir)
+	fd, err := openGroup(v2.Mount, l.parent)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +91,7 @@ func TestLiveFilterIsAttachedOnce(t *testing.T) {
 	for range 20 {
 		wg.Go(func() {
 			// Locks belong to open files, so each needs its own.
-			fd, err := openGroup(dir)
+			fd, err := openGroup(v2.Mount, l.parent)
 			if err == nil {
 				err = f.ensure(fd)
 				unix.Close(fd)
@@ -165,7 +164,7 @@ func BenchmarkFilterCheck(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		fd, err := openGroup(v2.Mount + l.parent)
+		fd, err := openGroup(v2.Mount, l.parent)
 		if err != nil {
 			b.Fatal(err)
 		}
