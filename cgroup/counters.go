@@ -15,19 +15,20 @@ func parseFlat(text string) map[string]uint64 {
 	out := map[string]uint64{}
 	for line := range strings.Lines(text) {
 		key, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-		if n, err := strconv.ParseUint(value, 10, 64); ok && err == nil {
+		n, err := strconv.ParseUint(value, 10, 64)
+		if _, seen := out[key]; ok && err == nil && !seen {
 			out[key] = n
 		}
 	}
 	return out
 }
 
-// flatValue is one number of a flat keyed file, 0 when missing.
+// flatValue is one number of a flat keyed file, 0 when missing. It is
+// parseFlat for one key, without the map.
 func flatValue(text, key string) uint64 {
 	for line := range strings.Lines(text) {
-		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-		if name == key {
-			n, _ := strconv.ParseUint(value, 10, 64)
+		name, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		if n, err := strconv.ParseUint(value, 10, 64); ok && err == nil && name == key {
 			return n
 		}
 	}
