@@ -162,7 +162,7 @@ func (e *Engine) compile(c *Config, detached bool) (*Compiled, Host, error) {
 // filter returns the container's compiled seccomp filter.
 func (e *Engine) filter(c *Config) (seccomp.Program, error) {
 	if c.Spec.Linux.Seccomp != nil {
-		return seccomp.Compile(c.Spec.Linux.Seccomp, runtime.GOARCH)
+		return seccomp.Compile(c.Spec.Linux.Seccomp, goarch())
 	}
 	cache := seccomp.Cache{Dir: path.Join(e.Dirs.Cache(), "seccomp")}
 	switch {
@@ -173,6 +173,9 @@ func (e *Engine) filter(c *Config) (seccomp.Program, error) {
 	}
 	return cache.Profile([]byte(c.Seccomp), c.Spec)
 }
+
+// goarch is the architecture that filters are compiled for.
+func goarch() string { return runtime.GOARCH }
 
 // defaultFiles is the soft limit on open files that programs get: a huge one
 // makes old programs loop over every possible descriptor.

@@ -1,0 +1,53 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"berth/container"
+)
+
+func attachCommand() *command {
+	return &command{
+		name: "attach", category: categoryContainers, group: "container", groupNames: []string{"attach"},
+		args: "[OPTIONS] CONTAINER", short: "Attach local standard input, output, and error streams to a running container",
+		about: "Attach joins the streams of a running container, passes signals on, and exits with the program's status. The detach keys, ctrl-p ctrl-q, leave it running; the status is 0 then.",
+		min:   1, max: 1, mixed: true,
+		build: func(s *session) ([]*option, action) {
+			o := container.AttachOptions{}
+			proxy := true
+			return []*option{
+					textOption(&o.DetachKeys, "detach-keys", "string", "Override the key sequence for detaching a container"),
+					switchOption(&o.NoStdin, "no-stdin", "Do not attach STDIN"),
+					switchOption(&proxy, "sig-proxy", "Proxy all received signals to the process (default true)"),
+				}, func(ctx context.Context, args []string) error {
+					o.NoSigProxy = !proxy
+					return s.attach(ctx, args[0], o)
+				}
+		},
+	}
+}
+
+func (s *session) attach(ctx context.Context, ref string, o container.AttachOptions) error {
+	b, err := s.open()
+	if err != nil {
+		return err
+	}
+	v, err := b.Get(ref)
+	if err != nil {
+		return err
+	}
+	switch {
+	case v.Status == container.Paused:
+		return fmt.Errorf("you cannot attach to a paused container, unpause it first")
+	case v.Status != container.Running:
+		return fmt.Errorf("you cannot attach to a stopped container, start it first")
+	case v.OpenStdin && v.Spec.Process.Terminal && !o.NoStdin && !isTerminal(s.stdio.In):
+		return fmt.Errorf("the input device is not a TTY")
+	}
+	code, _, err := b.Attach(ctx, v.ID, o, s.stdio)
+	if err != nil {
+		return err
+	}
+	return exitWith(code)
+}

@@ -1,0 +1,78 @@
+package cli
+
+import (
+	"context"
+	"io"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"berth/container"
+	"berth/image"
+	"berth/nsenter"
+	"berth/state"
+)
+
+// backend is what commands act on. Its parts are what package container and
+// package image offer, cut to roles so that a test fakes only what it needs.
+type backend struct {
+	lookup
+	lifecycle
+	sessions
+	planner
+	images imageStore
+	dirs   state.Dirs
+	// trace has the next start report its steps.
+	trace func(to func(*nsenter.Plan, []nsenter.Result))
+}
+
+// lookup finds containers.
+type lookup interface {
+	Resolve(ref string) (string, error)
+	Get(ref string) (*container.View, error)
+	List() ([]*container.View, error)
+	LogPath(c *container.Config) string
+}
+
+// lifecycle changes containers.
+type lifecycle interface {
+	Create(ctx context.Context, c *container.Config) error
+	Start(ctx context.Context, ref string) error
+	Stop(ctx context.Context, ref string, timeout *int, signal string) error
+	Kill(ctx context.Context, ref string, sig unix.Signal) error
+	Remove(ctx context.Context, ref string, force bool) error
+}
+
+// sessions are calls that stay with a container.
+type sessions interface {
+	Run(ctx context.Context, c *container.Config, io container.Stdio) (container.Exit, error)
+	Exec(ctx context.Context, ref string, o container.ExecOptions, io container.Stdio) (container.Exit, error)
+	Attach(ctx context.Context, ref string, o container.AttachOptions, io container.Stdio) (code int, detached bool, err error)
+	StartAttached(ctx context.Context, ref string, o container.AttachOptions, io container.Stdio) (code int, detached bool, err error)
+	Wait(ctx context.Context, ref string) (int, error)
+}
+
+// planner shows what would be done.
+type planner interface {
+	Plan(c *container.Config) (*nsenter.Plan, error)
+	PlanBundle(dir string) (*nsenter.Plan, *specs.Spec, error)
+}
+
+// imageStore is the part of image.Store that commands use.
+type imageStore interface {
+	imageFinder
+	List() ([]image.Image, error)
+	Inspect(ref string) (image.Details, error)
+	Import(ctx context.Context, r io.Reader, opts image.ImportOptions) (image.Image, error)
+	Remove(ctx context.Context, ref string, opts image.RemoveOptions, inUse func(id image.Digest) []image.User) (untagged, deleted []string, err error)
+}
+
+// imageFinder is what creating a container needs of the images.
+type imageFinder interface {
+	Resolve(query string) (image.Image, error)
+	EnsureBox(ctx context.Context) (image.Image, error)
+	Materialize(ctx context.Context, ref string) error
+}
+
+// upper is what a container has written over its image.
+func (b *backend) upper(id string) string { return b.dirs.Container(id) + "/upper" }

@@ -1,0 +1,158 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	urfave "github.com/urfave/cli/v2"
+)
+
+// action is what a command does with its positional arguments.
+type action func(ctx context.Context, args []string) error
+
+// any is a command's max that sets no limit.
+const unlimited = -1
+
+// command is one verb of the command line.
+type command struct {
+	name string
+	// category is the heading in the help that the command stands under.
+	category string
+	// group and groupNames are the long form: "container ls".
+	group      string
+	groupNames []string
+	// args follows the name in the usage line.
+	args  string
+	short string
+	// about is the description in the man page; paragraphs are separated by a
+	// blank line.
+	about string
+	// min and max count positional arguments.
+	min, max int
+	// mixed tells that flags may stand behind positional arguments.
+	mixed bool
+	// starts marks run and create, whose failures have a status and words of
+	// their own.
+	starts bool
+	hidden bool
+	// build makes the flags, and the action that sees their values. It runs for
+	// the invoked command only.
+	build func(s *session) ([]*option, action)
+}
+
+// path is what the user types for a command: "berth run".
+func (s *session) path(c *command) string { return s.program + " " + s.group + c.name }
+
+// invocation is a command with its flags read, ready for urfave.
+type invocation struct {
+	*command
+	path    string
+	options []*option
+	run     action
+	flags   []string
+	words   []string
+}
+
+// invoke builds the command and reads its arguments.
+func (s *session) invoke(c *command, args []string) (*invocation, error) {
+	inv := &invocation{command: c, path: s.path(c)}
+	inv.options, inv.run = c.build(s)
+	inv.options = append(inv.options, helpOption(inv.options))
+	var err error
+	inv.flags, inv.words, err = newVocabulary(inv.options).arrange(args, c.mixed)
+	if err != nil {
+		return nil, inv.misuse(exitBerth, err.Error())
+	}
+	return inv, nil
+}
+
+// helpOption is --help, and -h where that is not the host name.
+func helpOption(options []*option) *option {
+	var asked bool // urfave finds the value by the flag's name
+	words := "h,help"
+	for _, o := range options {
+		if o.short == "h" {
+			words = "help"
+		}
+	}
+	return switchOption(&asked, words, "Print usage")
+}
+
+func (i *invocation) misuse(code int, text string) *usageError {
+	return &usageError{text: text, path: i.path, usage: strings.TrimSpace(i.path + " " + i.args), code: code}
+}
+
+// urfave returns the command as urfave runs it.
+func (i *invocation) urfave() *urfave.Command {
+	flags := make([]urfave.Flag, len(i.options))
+	for n, o := range i.options {
+		flags[n] = o
+	}
+	return &urfave.Command{
+		Name: i.name, Usage: i.short, UsageText: strings.TrimSpace(i.path + " " + i.args),
+		Flags: flags, HideHelp: true, CustomHelpTemplate: commandHelp,
+		OnUsageError: func(_ *urfave.Context, err error, _ bool) error { return i.badValue(err) },
+		Action: func(c *urfave.Context) error {
+			args := c.Args().Slice()
+			if text := i.miscounted(len(args)); text != "" {
+				return i.misuse(exitFailed, text)
+			}
+			return i.run(c.Context, args)
+		},
+	}
+}
+
+// badValue replaces package flag's wording of a refused value.
+func (i *invocation) badValue(err error) error {
+	for _, o := range i.options {
+		if o.refused != nil {
+			err = o.refused
+		}
+	}
+	misuse := i.misuse(exitBerth, err.Error())
+	var hint *hintError
+	if errors.As(err, &hint) {
+		misuse.hint = hint.hint
+	}
+	return misuse
+}
+
+// miscounted says in docker's words what is wrong with n arguments, if anything.
+func (i *invocation) miscounted(n int) string {
+	switch {
+	case n >= i.min && (n <= i.max || i.max == unlimited):
+		return ""
+	case i.max == 0:
+		return fmt.Sprintf("'%s' accepts no arguments", i.path)
+	case i.min == i.max:
+		return fmt.Sprintf("'%s' requires %s", i.path, arguments(i.min))
+	case n < i.min:
+		return fmt.Sprintf("'%s' requires at least %s", i.path, arguments(i.min))
+	}
+	return fmt.Sprintf("'%s' requires at most %s", i.path, arguments(i.max))
+}
+
+func arguments(n int) string {
+	if n == 1 {
+		return "1 argument"
+	}
+	return fmt.Sprintf("%d arguments", n)
+}
+
+// app wraps commands into urfave's App. Nothing in it may end the process, and
+// nothing is looked up that berth does not show (urfave would stat the binary
+// for its build time).
+func (s *session) app(commands ...*urfave.Command) *urfave.App {
+	return &urfave.App{
+		Name: s.program, HelpName: s.program, Usage: "Run containers without a daemon",
+		UsageText: s.program + " [OPTIONS] COMMAND",
+		Commands:  commands, HideHelp: true, HideVersion: true,
+		CustomAppHelpTemplate: programHelp,
+		Compiled:              time.Unix(1, 0),
+		Reader:                s.stdio.In, Writer: s.out, ErrWriter: s.err,
+		ExitErrHandler: func(*urfave.Context, error) {},
+	}
+}

@@ -1,0 +1,12 @@
+package cli
+
+// commands lists all commands. It is made anew for every use, since commands
+// keep nothing and a list that anyone could change would be a global.
+func commands() []*command {
+	return []*command{
+		runCommand(), createCommand(), startCommand(), stopCommand(), killCommand(), rmCommand(),
+		psCommand(), logsCommand(), execCommand(), attachCommand(), inspectCommand(), inspectOf("container"), inspectOf("image"), waitCommand(),
+		importCommand(), imagesCommand(), rmiCommand(),
+		explainCommand(), versionCommand(),
+	}
+}

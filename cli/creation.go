@@ -1,0 +1,159 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"berth/image"
+	"berth/state"
+)
+
+// flagGroup is a set of flags that belong together. check looks at the flags
+// alone, apply writes them into the container and may touch the host's files.
+type flagGroup interface {
+	options() []*option
+	check() error
+	apply(d *draft) error
+}
+
+// creation is what run, create and explain have in common: the flags that
+// describe a container.
+type creation struct {
+	identity identityFlags
+	process  processFlags
+	mounts   mountFlags
+	security securityFlags
+	memory   memoryFlags
+	cpu      cpuFlags
+	blkio    blkioFlags
+	log      logFlags
+}
+
+// groups lists the groups in the order in which they are applied: --privileged
+// first, as others add to what it sets, and the identity before the process,
+// whose environment has the host name.
+func (c *creation) groups() []flagGroup {
+	return []flagGroup{&c.security, &c.identity, &c.process, &c.mounts, &c.memory, &c.cpu, &c.blkio, &c.log}
+}
+
+func (c *creation) options() []*option {
+	list := make([]*option, 0, 80)
+	for _, g := range c.groups() {
+		list = append(list, g.options()...)
+	}
+	return list
+}
+
+// sortOptions puts options into the order of the help.
+func sortOptions(list []*option) []*option {
+	slices.SortFunc(list, func(a, b *option) int { return strings.Compare(a.name, b.name) })
+	return list
+}
+
+// draft makes the container that the flags and args (IMAGE [COMMAND [ARG…]])
+// describe. Nothing of it exists afterwards but its number, and the folders
+// that -v makes.
+func (c *creation) draft(ctx context.Context, s *session, images imageFinder, args []string) (*draft, error) {
+	for _, g := range c.groups() {
+		if err := g.check(); err != nil {
+			return nil, err
+		}
+	}
+	d := newDraft(s.env)
+	var err error
+	if d.ID, err = state.NewID(); err != nil {
+		return nil, err
+	}
+	d.Spec.Hostname = d.ID[:12]
+	if args, err = c.root(ctx, d, images, args); err != nil {
+		return nil, err
+	}
+	for _, g := range c.groups() {
+		if err := g.apply(d); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.process.command(d, args); err != nil {
+		return nil, err
+	}
+	for _, w := range d.warnings {
+		fmt.Fprintf(s.err, "WARNING: %s\n", w)
+	}
+	return d, nil
+}
+
+// root finds what the container runs on and returns the rest of args.
+func (c *creation) root(ctx context.Context, d *draft, images imageFinder, args []string) ([]string, error) {
+	if c.mounts.rootfs != "" {
+		abs, err := filepath.Abs(c.mounts.rootfs)
+		if err != nil {
+			return nil, err
+		}
+		d.Spec.Root.Path = abs
+		d.asked("root.path", "--rootfs")
+		return args, nil
+	}
+	if len(args) == 0 {
+		return nil, errors.New("an image is required")
+	}
+	img, err := findImage(ctx, images, args[0])
+	if err != nil {
+		return nil, err
+	}
+	if err := c.checkPlatform(args[0], img); err != nil {
+		return nil, err
+	}
+	d.Image.Ref, d.Image.ID = args[0], string(img.ID)
+	d.Layers, d.image = img.Layers, img.Config
+	for key, value := range img.Config.Labels {
+		d.Labels[key] = value
+	}
+	return args[1:], nil
+}
+
+// checkPlatform refuses an image for another machine than was asked for, and one
+// that this machine cannot run.
+func (c *creation) checkPlatform(ref string, img image.Image) error {
+	want := image.Platform{OS: "linux", Architecture: runtime.GOARCH}
+	word := "host's"
+	if c.identity.platform != "" {
+		var err error
+		if want, err = image.ParsePlatform(c.identity.platform); err != nil {
+			return err
+		}
+		word = "specified"
+	}
+	if img.OS == want.OS && img.Architecture == want.Architecture && (want.Variant == "" || img.Variant == "" || img.Variant == want.Variant) {
+		return nil
+	}
+	return fmt.Errorf("image with reference %s was found but its platform (%s/%s) does not match the %s platform (%s/%s)",
+		ref, img.OS, img.Architecture, word, want.OS, want.Architecture)
+}
+
+// findImage resolves a reference; the embedded image is unpacked the first time
+// that it is asked for.
+func findImage(ctx context.Context, images imageFinder, ref string) (image.Image, error) {
+	if image.IsBox(ref) {
+		img, err := images.EnsureBox(ctx)
+		if !errors.Is(err, image.ErrNoBox) {
+			return img, err
+		}
+		return image.Image{}, &hintError{fmt.Errorf("No such image: box:latest"), err.Error()} //nolint:staticcheck // docker's text
+	}
+	img, err := images.Resolve(ref)
+	if errors.Is(err, image.ErrNotUnpacked) {
+		if err = images.Materialize(ctx, ref); err == nil {
+			img, err = images.Resolve(ref)
+		}
+	}
+	var missing *image.NoSuchImageError
+	if errors.As(err, &missing) {
+		return img, &hintError{err, "berth images lists what is there, berth import makes an image of a tar archive, and box is built in"}
+	}
+	return img, err
+}

@@ -1,0 +1,161 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"berth/container"
+)
+
+// Exit statuses (CLI contract, section 4).
+const (
+	exitFailed   = 1
+	exitTemplate = 64
+	// exitBerth is a flag that could not be read, and run or create failing
+	// before the payload ran.
+	exitBerth = 125
+)
+
+// statusError gives the exit status of an error, or, without an error, of a
+// payload that had its say.
+type statusError struct {
+	code int
+	err  error
+}
+
+func (e *statusError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit status %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *statusError) Unwrap() error { return e.err }
+
+// exitWith passes a payload's status on; 0 is no error.
+func exitWith(code int) error {
+	if code == 0 {
+		return nil
+	}
+	return &statusError{code: code}
+}
+
+// usageError is a command line that cannot be read. The report shows the usage
+// line below it.
+type usageError struct {
+	text string
+	// path and usage are "berth run" and "berth run [OPTIONS] IMAGE …"; usage
+	// is empty when no command was recognised.
+	path, usage string
+	code        int
+	// hint is advice for the next line; empty for none.
+	hint string
+}
+
+func (e *usageError) Error() string { return e.text }
+
+// hintError is an error with advice for the next line.
+type hintError struct {
+	err  error
+	hint string
+}
+
+func (e *hintError) Error() string { return e.err.Error() }
+func (e *hintError) Unwrap() error { return e.err }
+
+// reported is several errors that have been printed already.
+type reported struct{ code int }
+
+func (e *reported) Error() string { return fmt.Sprintf("exit status %d", e.code) }
+
+// status maps an error to the exit status.
+func status(err error) int {
+	var (
+		start *container.StartError
+		said  *statusError
+		usage *usageError
+		done  *reported
+	)
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &said):
+		return said.code
+	case errors.As(err, &usage):
+		return usage.code
+	case errors.As(err, &done):
+		return done.code
+	case errors.As(err, &start):
+		return start.Code
+	}
+	return exitFailed
+}
+
+// began marks an error of run or create, whose status is 125 unless the payload
+// was found to be missing or not executable.
+func began(err error) error {
+	var start *container.StartError
+	var said *statusError
+	if err == nil || errors.As(err, &start) || errors.As(err, &said) {
+		return err
+	}
+	return &statusError{code: exitBerth, err: err}
+}
+
+// report prints what ended a command, in the words of the personality.
+func (s *session) report(cmd *command, err error) {
+	var (
+		said  *statusError
+		usage *usageError
+		done  *reported
+		hint  *hintError
+	)
+	if err == nil || errors.As(err, &done) || errors.As(err, &said) && said.err == nil {
+		return
+	}
+	if errors.As(err, &usage) {
+		s.complain(s.words.usage, usage.text)
+		if usage.hint != "" {
+			fmt.Fprintf(s.err, "hint: %s\n", usage.hint)
+		}
+		if usage.usage != "" {
+			fmt.Fprintf(s.err, "\nUsage:  %s\n", usage.usage)
+		}
+		fmt.Fprintf(s.err, "\nRun '%s --help' for more information\n", usage.path)
+		return
+	}
+	prefix := s.words.failure
+	if cmd != nil && cmd.starts {
+		prefix = s.words.starting + prefix
+	}
+	s.complain(prefix, err.Error())
+	if errors.As(err, &hint) {
+		fmt.Fprintf(s.err, "hint: %s\n", hint.hint)
+	}
+	if cmd != nil && cmd.starts && s.words.starting != "" {
+		fmt.Fprintf(s.err, "\nRun '%s --help' for more information\n", s.path(cmd))
+	}
+}
+
+// complain prints one line, whatever an error's text contains.
+func (s *session) complain(prefix, text string) {
+	text = strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "; ")
+	fmt.Fprintf(s.err, "%s%s\n", prefix, text)
+}
+
+// each runs one verb on several objects: what fails is reported and does not
+// keep the others.
+func (s *session) each(refs []string, do func(ref string) error) error {
+	failed := false
+	for _, ref := range refs {
+		if err := do(ref); err != nil {
+			s.report(nil, err)
+			failed = true
+		}
+	}
+	if failed {
+		return &reported{code: exitFailed}
+	}
+	return nil
+}

@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// cpuPeriod is the period in microseconds that --cpus is a share of.
+const cpuPeriod = 100_000
+
+// cpuFlags limit processor time.
+type cpuFlags struct {
+	cpus          float64
+	shares        uint64
+	period, quota int64
+	set, mems     string
+}
+
+func (f *cpuFlags) options() []*option {
+	return []*option{
+		parsedOption(&f.cpus, parseCPUs, "cpus", "decimal", "Number of CPUs"),
+		parsedOption(&f.shares, parseShares, "c,cpu-shares", "int", "CPU shares (relative weight)"),
+		parsedOption(&f.period, parseInt64, "cpu-period", "int", "Limit CPU CFS (Completely Fair Scheduler) period, in microseconds"),
+		parsedOption(&f.quota, parseInt64, "cpu-quota", "int", "Limit CPU CFS (Completely Fair Scheduler) quota, in microseconds"),
+		parsedOption(&f.set, parseCPUSet("cpus"), "cpuset-cpus", "string", "CPUs in which to allow execution (0-3, 0,1)"),
+		parsedOption(&f.mems, parseCPUSet("mems"), "cpuset-mems", "string", "MEMs in which to allow execution (0-3, 0,1)"),
+	}
+}
+
+func parseInt64(s string) (int64, error) { return strconv.ParseInt(s, 10, 64) }
+
+func parseShares(s string) (uint64, error) { return strconv.ParseUint(s, 10, 64) }
+
+func parseCPUs(s string) (float64, error) {
+	v, err := strconv.ParseFloat(s, 64)
+	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+		return 0, fmt.Errorf("failed to parse %v as a rational number", s)
+	}
+	return v, nil
+}
+
+// parseCPUSet checks a list as the kernel reads it: 0-3,7.
+func parseCPUSet(what string) func(string) (string, error) {
+	return func(s string) (string, error) {
+		for part := range strings.SplitSeq(s, ",") {
+			low, high, isRange := strings.Cut(part, "-")
+			first, err := strconv.ParseUint(low, 10, 16)
+			last := first
+			if err == nil && isRange {
+				last, err = strconv.ParseUint(high, 10, 16)
+			}
+			if err != nil || last < first {
+				return "", fmt.Errorf("Invalid value %s for cpuset %s", s, what) //nolint:staticcheck // docker's text
+			}
+		}
+		return s, nil
+	}
+}
+
+func (f *cpuFlags) check() error {
+	switch available := runtime.NumCPU(); {
+	case f.cpus != 0 && f.period != 0:
+		return errors.New("Conflicting options: Nano CPUs and CPU Period cannot both be set.") //nolint:staticcheck,revive // docker's text
+	case f.cpus != 0 && f.quota != 0:
+		return errors.New("Conflicting options: Nano CPUs and CPU Quota cannot both be set.") //nolint:staticcheck,revive // docker's text
+	case f.cpus != 0 && (f.cpus < 0.01 || f.cpus > float64(available)):
+		return fmt.Errorf("Range of CPUs is from 0.01 to %d.00, as there are only %d CPUs available", available, available) //nolint:staticcheck // docker's text
+	case f.period != 0 && (f.period < 1000 || f.period > 1_000_000):
+		return errors.New("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)") //nolint:staticcheck // docker's text
+	case f.quota > 0 && f.quota < 1000:
+		return errors.New("CPU cfs quota can not be less than 1ms (i.e. 1000)") //nolint:staticcheck // docker's text
+	}
+	return nil
+}
+
+func (f *cpuFlags) apply(d *draft) error {
+	if *f == (cpuFlags{}) {
+		return nil
+	}
+	cpu := &specs.LinuxCPU{Cpus: f.set, Mems: f.mems}
+	d.resources().CPU = cpu
+	const path = "linux.resources.cpu."
+	if f.set != "" {
+		d.asked(path+"cpus", "--cpuset-cpus")
+	}
+	if f.mems != "" {
+		d.asked(path+"mems", "--cpuset-mems")
+	}
+	if f.shares != 0 {
+		cpu.Shares = &f.shares
+		d.asked(path+"shares", "--cpu-shares")
+	}
+	if f.cpus != 0 {
+		cpu.Period, cpu.Quota = to(uint64(cpuPeriod)), to(int64(math.Round(f.cpus*cpuPeriod)))
+		d.asked(path+"quota", "--cpus")
+		d.asked(path+"period", "--cpus")
+	}
+	if f.period != 0 {
+		cpu.Period = to(uint64(f.period))
+		d.asked(path+"period", "--cpu-period")
+	}
+	if f.quota != 0 {
+		cpu.Quota = &f.quota
+		d.asked(path+"quota", "--cpu-quota")
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"errors"
+
+	units "github.com/docker/go-units"
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"berth/container"
+)
+
+// memoryFlags limit memory and the number of processes. Sizes are in bytes.
+type memoryFlags struct {
+	limit, reservation int64
+	// swap is memory and swap together, -1 for no limit, 0 when not given.
+	swap int64
+	// pids is 0 or below for no limit.
+	pids *int
+}
+
+func (f *memoryFlags) options() []*option {
+	return []*option{
+		parsedOption(&f.limit, units.RAMInBytes, "m,memory", "bytes", "Memory limit"),
+		parsedOption(&f.reservation, units.RAMInBytes, "memory-reservation", "bytes", "Memory soft limit"),
+		parsedOption(&f.swap, parseSwap, "memory-swap", "bytes", "Swap limit equal to memory plus swap: '-1' to enable unlimited swap"),
+		parsedOption(&f.pids, parseInt, "pids-limit", "int", "Tune container pids limit (set -1 for unlimited)"),
+	}
+}
+
+func parseSwap(s string) (int64, error) {
+	if s == "-1" {
+		return -1, nil
+	}
+	return units.RAMInBytes(s)
+}
+
+func (f *memoryFlags) check() error {
+	switch {
+	case f.limit != 0 && f.limit < container.MinMemory:
+		return errors.New("Minimum memory limit allowed is 1MB") //nolint:staticcheck // docker's text
+	case f.swap > 0 && f.limit == 0:
+		return errors.New("You should always set the Memory limit when using Memoryswap limit, see usage") //nolint:staticcheck // docker's text
+	case f.swap > 0 && f.swap < f.limit:
+		return errors.New("Minimum memoryswap limit should be larger than memory limit, see usage") //nolint:staticcheck // docker's text
+	case f.reservation > 0 && f.limit > 0 && f.limit < f.reservation:
+		return errors.New("Minimum memory limit can not be less than memory reservation limit, see usage") //nolint:staticcheck // docker's text
+	case f.reservation > 0 && f.reservation < container.MinMemory:
+		return errors.New("Minimum memory reservation allowed is 1MB") //nolint:staticcheck // docker's text
+	}
+	return nil
+}
+
+func (f *memoryFlags) apply(d *draft) error {
+	if f.pids != nil && *f.pids > 0 {
+		d.resources().Pids = &specs.LinuxPids{Limit: to(int64(*f.pids))}
+		d.asked("linux.resources.pids.limit", "--pids-limit")
+	}
+	if f.limit == 0 && f.reservation == 0 && f.swap == 0 {
+		return nil
+	}
+	memory := &specs.LinuxMemory{}
+	d.resources().Memory = memory
+	if f.limit > 0 {
+		memory.Limit = &f.limit
+		d.asked("linux.resources.memory.limit", "--memory")
+	}
+	if f.reservation > 0 {
+		memory.Reservation = &f.reservation
+		d.asked("linux.resources.memory.reservation", "--memory-reservation")
+	}
+	// docker would also give twice the memory as swap by default. berth leaves
+	// swap alone: on hosts that do not account for it, the limit that nobody
+	// asked for would have to be an error.
+	if f.swap != 0 {
+		memory.Swap = &f.swap
+		d.asked("linux.resources.memory.swap", "--memory-swap")
+	}
+	return nil
+}

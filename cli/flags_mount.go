@@ -1,0 +1,143 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+
+	units "github.com/docker/go-units"
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// mountFlags are what the container sees of files.
+type mountFlags struct {
+	volumes  []bind
+	mounts   []mountSpec
+	tmpfs    []specs.Mount
+	readOnly bool
+	shmSize  int64
+	devices  []device
+	rootfs   string
+}
+
+func (f *mountFlags) options() []*option {
+	return []*option{
+		parsedListOption(&f.volumes, parseVolume, "v,volume", "list", "Bind mount a folder or file of the host"),
+		parsedListOption(&f.mounts, parseMount, "mount", "mount", "Attach a filesystem mount to the container"),
+		parsedListOption(&f.tmpfs, parseTmpfs, "tmpfs", "list", "Mount a tmpfs directory"),
+		switchOption(&f.readOnly, "read-only", "Mount the container's root filesystem as read only"),
+		parsedOption(&f.shmSize, units.RAMInBytes, "shm-size", "bytes", "Size of /dev/shm"),
+		parsedListOption(&f.devices, parseDevice, "device", "list", "Add a host device to the container"),
+		textOption(&f.rootfs, "rootfs", "dir", "Run on a root file system of the host instead of an image"),
+	}
+}
+
+// check refuses two mounts in one place.
+func (f *mountFlags) check() error {
+	seen := map[string]bool{}
+	twice := func(destination string) error {
+		if seen[destination] {
+			return fmt.Errorf("Duplicate mount point: %s", destination) //nolint:staticcheck // docker's text
+		}
+		seen[destination] = true
+		return nil
+	}
+	var errs []error
+	for _, v := range f.volumes {
+		errs = append(errs, twice(v.destination))
+	}
+	for _, m := range f.mounts {
+		errs = append(errs, twice(m.target))
+	}
+	for _, m := range f.tmpfs {
+		errs = append(errs, twice(m.Destination))
+	}
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *mountFlags) apply(d *draft) error {
+	if f.readOnly {
+		d.Spec.Root.Readonly = true
+		d.asked("root.readonly", "--read-only")
+	}
+	if f.shmSize > 0 {
+		f.applyShm(d)
+	}
+	for _, m := range f.tmpfs {
+		d.setMount(m, "--tmpfs")
+	}
+	for _, m := range f.mounts {
+		if err := f.applyMount(d, m); err != nil {
+			return err
+		}
+	}
+	for _, b := range f.volumes {
+		if err := b.prepare(); err != nil {
+			return err
+		}
+		d.setMount(b.mount(), "--volume")
+	}
+	for _, dev := range f.devices {
+		if err := dev.apply(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// applyShm changes the size of the /dev/shm that every container has.
+func (f *mountFlags) applyShm(d *draft) {
+	for i := range d.Spec.Mounts {
+		m := &d.Spec.Mounts[i]
+		if m.Destination != "/dev/shm" {
+			continue
+		}
+		m.Options = slices.DeleteFunc(slices.Clone(m.Options), func(o string) bool { return len(o) > 5 && o[:5] == "size=" })
+		m.Options = append(m.Options, "size="+strconv.FormatInt(f.shmSize, 10))
+		d.asked(mountField(m.Destination), "--shm-size")
+	}
+}
+
+func (f *mountFlags) applyMount(d *draft, m mountSpec) error {
+	if m.kind == "tmpfs" {
+		options := m.tmpfs
+		if m.readOnly {
+			options = append(options, "ro")
+		}
+		d.setMount(tmpfsMount(m.target, options), "--mount")
+		return nil
+	}
+	b, err := m.bind()
+	if err != nil {
+		return err
+	}
+	if err := b.prepare(); err != nil {
+		return err
+	}
+	d.setMount(b.mount(), "--mount")
+	return nil
+}
+
+// prepare makes sure that the source is there: -v makes a folder, as in docker.
+func (b bind) prepare() error {
+	_, err := os.Stat(b.source)
+	switch {
+	case err == nil:
+		return nil
+	case !errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("invalid mount config for type \"bind\": %w", err)
+	case !b.create:
+		return fmt.Errorf("invalid mount config for type \"bind\": bind source path does not exist: %s", b.source)
+	}
+	if err := os.MkdirAll(b.source, 0o755); err != nil {
+		return fmt.Errorf("error while creating mount source path '%s': %w", b.source, err)
+	}
+	return nil
+}

@@ -1,0 +1,139 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"text/template"
+	"unicode/utf8"
+)
+
+// listing is what a list verb prints: rows, and a row that holds the headings.
+// A row is a struct of strings, whose fields are what templates name.
+type listing[Row any] struct {
+	headings Row
+	// columns is the template of the default table.
+	columns string
+	// quiet is the template of -q.
+	quiet string
+}
+
+// print writes rows in a --format: "table", "table TEMPLATE", "json" or a
+// template; empty is the table.
+func (l listing[Row]) print(out io.Writer, format string, rows []Row) error {
+	if format == "json" {
+		return jsonLines(out, rows)
+	}
+	columns, table := strings.CutPrefix(format, "table")
+	switch {
+	case format == "" || table && strings.TrimSpace(columns) == "":
+		columns, table = l.columns, true
+	case table:
+		columns = strings.TrimSpace(columns)
+	default:
+		columns = format
+	}
+	t, err := newTemplate(columns)
+	if err != nil {
+		return fmt.Errorf("template parsing error: %w", err)
+	}
+	if !table {
+		return each(out, t, rows)
+	}
+	w := tabwriter.NewWriter(out, 10, 1, 3, ' ', 0)
+	if err := each(w, t, append([]Row{l.headings}, rows...)); err != nil {
+		return err
+	}
+	return w.Flush()
+}
+
+func jsonLines[Row any](out io.Writer, rows []Row) error {
+	encoder := json.NewEncoder(out)
+	encoder.SetEscapeHTML(false)
+	for _, row := range rows {
+		if err := encoder.Encode(row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// each executes a template once per row, a line each.
+func each[Row any](out io.Writer, t *template.Template, rows []Row) error {
+	for _, row := range rows {
+		if err := t.Execute(out, row); err != nil {
+			return fmt.Errorf("template parsing error: %w", err)
+		}
+		if _, err := io.WriteString(out, "\n"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newTemplate parses a template with docker's functions. Shells pass \t and \n
+// on as two characters; docker reads them as one.
+func newTemplate(text string) (*template.Template, error) {
+	text = strings.NewReplacer(`\t`, "\t", `\n`, "\n").Replace(text)
+	return template.New("").Funcs(template.FuncMap{
+		"json": func(v any) (string, error) {
+			var b strings.Builder
+			encoder := json.NewEncoder(&b)
+			encoder.SetEscapeHTML(false)
+			err := encoder.Encode(v)
+			return strings.TrimRight(b.String(), "\n"), err
+		},
+		"split": strings.Split,
+		"join":  strings.Join,
+		"title": title,
+		"lower": strings.ToLower,
+		"upper": strings.ToUpper,
+		"pad": func(s string, before, after int) string {
+			if s == "" {
+				return s
+			}
+			return strings.Repeat(" ", max(before, 0)) + s + strings.Repeat(" ", max(after, 0))
+		},
+		"truncate": func(s string, n int) string {
+			if n < 0 || len(s) <= n {
+				return s
+			}
+			return s[:n]
+		},
+		"println": fmt.Sprintln,
+	}).Parse(text)
+}
+
+// title makes the first letter of every word a capital.
+func title(s string) string {
+	words := strings.Split(s, " ")
+	for i, w := range words {
+		if w != "" {
+			words[i] = strings.ToUpper(w[:1]) + w[1:]
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// ellipsis cuts s to n characters, the last of which then stands for the rest.
+func ellipsis(s string, n int) string {
+	if utf8.RuneCountInString(s) <= n {
+		return s
+	}
+	runes := []rune(s)
+	return string(runes[:n-1]) + "…"
+}
+
+// shortID is the form of IDs in tables.
+func shortID(id string) string {
+	_, hex, prefixed := strings.Cut(id, ":")
+	if !prefixed {
+		hex = id
+	}
+	if len(hex) > 12 {
+		return hex[:12]
+	}
+	return hex
+}

@@ -1,0 +1,221 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"berth/container"
+	"berth/image"
+	"berth/nsenter"
+	"berth/state"
+)
+
+// world is a berth without containers: what a command line asks of the engine
+// is noted, and answered as the test has set.
+type world struct {
+	lookup
+	sessions
+	planner
+	images fakeImages
+	env    map[string]string
+	// made are the containers that were created or run.
+	made  []*container.Config
+	calls []string
+	views []*container.View
+	// exit and err are the answers of run, exec and attach.
+	exit container.Exit
+	code int
+	err  error
+}
+
+func (w *world) Create(_ context.Context, c *container.Config) error {
+	w.made = append(w.made, c)
+	w.note("create")
+	return w.err
+}
+
+func (w *world) Run(_ context.Context, c *container.Config, io container.Stdio) (container.Exit, error) {
+	w.made = append(w.made, c)
+	w.note("run")
+	return w.exit, w.err
+}
+
+func (w *world) Plan(c *container.Config) (*nsenter.Plan, error) {
+	w.made = append(w.made, c)
+	return &nsenter.Plan{}, w.err
+}
+
+func (w *world) Start(_ context.Context, ref string) error { w.note("start " + ref); return w.err }
+
+func (w *world) Stop(_ context.Context, ref string, timeout *int, signal string) error {
+	w.note("stop " + ref + " " + signal)
+	return w.known(ref)
+}
+
+func (w *world) Kill(_ context.Context, ref string, sig unix.Signal) error {
+	w.note("kill " + ref + " " + unix.SignalName(sig))
+	return w.known(ref)
+}
+
+func (w *world) Remove(_ context.Context, ref string, force bool) error {
+	w.note("remove " + ref)
+	return w.known(ref)
+}
+
+func (w *world) Wait(_ context.Context, ref string) (int, error) { return w.code, w.known(ref) }
+
+func (w *world) Attach(_ context.Context, ref string, o container.AttachOptions, io container.Stdio) (int, bool, error) {
+	w.note("attach " + ref)
+	return w.code, false, w.err
+}
+
+func (w *world) StartAttached(ctx context.Context, ref string, o container.AttachOptions, io container.Stdio) (int, bool, error) {
+	w.note("start")
+	return w.Attach(ctx, ref, o, io)
+}
+
+func (w *world) Exec(_ context.Context, ref string, o container.ExecOptions, io container.Stdio) (container.Exit, error) {
+	w.note("exec " + ref + " " + strings.Join(o.Args, " "))
+	return w.exit, w.err
+}
+
+func (w *world) Get(ref string) (*container.View, error) {
+	for _, v := range w.views {
+		if v.Name == ref || v.ID == ref {
+			return v, nil
+		}
+	}
+	return nil, &state.NoSuchError{Ref: ref}
+}
+
+func (w *world) Resolve(ref string) (string, error) {
+	v, err := w.Get(ref)
+	if err != nil {
+		return "", err
+	}
+	return v.ID, nil
+}
+
+func (w *world) List() ([]*container.View, error)   { return w.views, nil }
+func (w *world) LogPath(c *container.Config) string { return "/log/" + c.ID }
+func (w *world) note(call string)                   { w.calls = append(w.calls, strings.TrimSpace(call)) }
+func (w *world) known(ref string) error             { _, err := w.Get(ref); return err }
+
+// fakeImages knows images by their names.
+type fakeImages struct {
+	imageStore
+	list map[string]image.Image
+}
+
+func (f fakeImages) Resolve(query string) (image.Image, error) {
+	if _, err := image.ParseReference(query); err != nil {
+		return image.Image{}, err
+	}
+	if img, ok := f.list[query]; ok {
+		return img, nil
+	}
+	return image.Image{}, &image.NoSuchImageError{Ref: query + ":latest"}
+}
+
+func (f fakeImages) EnsureBox(context.Context) (image.Image, error) {
+	if img, ok := f.list["box"]; ok {
+		return img, nil
+	}
+	return image.Image{}, image.ErrNoBox
+}
+
+func (f fakeImages) List() ([]image.Image, error) {
+	var list []image.Image
+	for _, img := range f.list {
+		list = append(list, img)
+	}
+	slices.SortFunc(list, func(a, b image.Image) int { return strings.Compare(a.Ref, b.Ref) })
+	return list, nil
+}
+
+func (f fakeImages) Inspect(ref string) (image.Details, error) {
+	img, err := f.Resolve(ref)
+	return image.Details{Image: img, Refs: []string{img.Ref}}, err
+}
+
+// newWorld has the image "img", whose config the test may change.
+func newWorld() *world {
+	w := &world{env: map[string]string{}}
+	w.images.list = map[string]image.Image{"img": {
+		ID: "sha256:" + image.Digest(strings.Repeat("a", 64)), Ref: "docker.io/library/img:latest",
+		OS: "linux", Architecture: runtime.GOARCH, Layers: []string{"/layer/1"},
+		Config: image.Config{Cmd: []string{"sh"}},
+	}}
+	return w
+}
+
+func (w *world) setImage(c image.Config) {
+	img := w.images.list["img"]
+	img.Config = c
+	w.images.list["img"] = img
+}
+
+// result is what a command line did.
+type result struct {
+	code     int
+	out, err string
+}
+
+// berth runs a command line in the world.
+func (w *world) berth(t *testing.T, args ...string) result {
+	t.Helper()
+	return w.called(t, "berth", args...)
+}
+
+func (w *world) called(t *testing.T, program string, args ...string) result {
+	t.Helper()
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	s := newSession(Process{
+		Args:      append([]string{program}, args...),
+		LookupEnv: func(k string) (string, bool) { v, ok := w.env[k]; return v, ok },
+		Stdio:     container.Stdio{In: null, Out: null, Err: null},
+		Version:   "1.2.3",
+	})
+	var out, errs bytes.Buffer
+	s.out, s.err = &out, &errs
+	s.open = func() (*backend, error) {
+		return &backend{lookup: w, lifecycle: w, sessions: w, planner: w, images: w.images, trace: func(func(*nsenter.Plan, []nsenter.Result)) {}}, nil
+	}
+	c, runErr := s.run(t.Context(), args)
+	s.report(c, runErr)
+	return result{status(runErr), out.String(), errs.String()}
+}
+
+// created returns the container that a create with these arguments makes.
+func (w *world) created(t *testing.T, args ...string) *container.Config {
+	t.Helper()
+	r := w.berth(t, append([]string{"create"}, args...)...)
+	if r.code != 0 {
+		t.Fatalf("create %q: status %d, %s", args, r.code, r.err)
+	}
+	return w.made[len(w.made)-1]
+}
+
+// refused checks that a create fails with a text, before the engine is asked.
+func (w *world) refused(t *testing.T, text string, args ...string) {
+	t.Helper()
+	before := len(w.made)
+	r := w.berth(t, append([]string{"create"}, args...)...)
+	if r.code != exitBerth || !strings.Contains(r.err, text) || !strings.HasPrefix(r.err, "Error: ") {
+		t.Errorf("create %q: status %d, stderr %q, want 125 and %q", args, r.code, r.err, text)
+	}
+	if len(w.made) != before {
+		t.Errorf("create %q: the engine was asked", args)
+	}
+}

@@ -1,0 +1,177 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	units "github.com/docker/go-units"
+
+	"berth/image"
+)
+
+// none stands where an image has no name, tag or digest.
+const none = "<none>"
+
+// imageRow is an image as images shows it, with the fields of docker's
+// templates.
+type imageRow struct {
+	Containers, CreatedAt, CreatedSince, Digest, ID, Repository string
+	SharedSize, Size, Tag, UniqueSize, VirtualSize              string
+}
+
+type imagesFlags struct {
+	all, quiet, noTrunc, digests bool
+	format                       string
+	filters                      []string
+}
+
+func imagesCommand() *command {
+	return &command{
+		name: "images", category: categoryImages, group: "image", groupNames: []string{"ls", "list"},
+		args: "[OPTIONS] [REPOSITORY[:TAG]]", short: "List images",
+		about: "Images lists the stored images, newest first. A damaged image is listed, too, and named on stderr.",
+		max:   1, mixed: true,
+		build: func(s *session) ([]*option, action) {
+			var f imagesFlags
+			return []*option{
+				switchOption(&f.all, "a,all", "Show all images (default hides intermediate images)"),
+				switchOption(&f.digests, "digests", "Show digests"),
+				listOption(&f.filters, "f,filter", "filter", "Filter output based on conditions provided"),
+				textOption(&f.format, "format", "string", "Format output: table, table TEMPLATE, json, or a Go template"),
+				switchOption(&f.noTrunc, "no-trunc", "Don't truncate output"),
+				switchOption(&f.quiet, "q,quiet", "Only show image IDs"),
+			}, func(_ context.Context, args []string) error { return s.listImages(&f, args, time.Now()) }
+		},
+	}
+}
+
+func (s *session) listImages(f *imagesFlags, args []string, now time.Time) error {
+	b, err := s.open()
+	if err != nil {
+		return err
+	}
+	list, err := b.images.List()
+	if err != nil {
+		return err
+	}
+	if list, err = f.pick(list, args); err != nil {
+		return err
+	}
+	slices.SortStableFunc(list, func(a, b image.Image) int { return b.Created.Compare(a.Created) })
+	rows := make([]imageRow, 0, len(list))
+	for _, img := range list {
+		if img.Err != nil {
+			fmt.Fprintf(s.err, "WARNING: image %s: %v\n", img.Manifest.Short(), img.Err)
+		}
+		rows = append(rows, f.row(img, now))
+	}
+	table := listing[imageRow]{
+		headings: imageRow{
+			Containers: "CONTAINERS", CreatedAt: "CREATED AT", CreatedSince: "CREATED", Digest: "DIGEST", ID: "IMAGE ID",
+			Repository: "REPOSITORY", SharedSize: "SHARED SIZE", Size: "SIZE", Tag: "TAG", UniqueSize: "UNIQUE SIZE", VirtualSize: "SIZE",
+		},
+		columns: "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}",
+	}
+	if f.digests {
+		table.columns = "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}"
+	}
+	if f.quiet {
+		f.format = "{{.ID}}"
+	}
+	return table.print(s.out, f.format, rows)
+}
+
+func (f *imagesFlags) row(img image.Image, now time.Time) imageRow {
+	r := imageRow{
+		Containers: "N/A", SharedSize: "N/A", UniqueSize: "N/A", Repository: none, Tag: none, Digest: none,
+		CreatedSince: "N/A", ID: string(img.ID), Size: units.HumanSizeWithPrecision(float64(img.Size), 3),
+	}
+	r.VirtualSize = r.Size
+	if !f.noTrunc {
+		r.ID = shortID(r.ID)
+	}
+	if f.digests && img.Manifest != "" {
+		r.Digest = string(img.Manifest)
+	}
+	if !img.Created.IsZero() {
+		r.CreatedAt = img.Created.Local().Format("2006-01-02 15:04:05 -0700 MST")
+		r.CreatedSince = units.HumanDuration(now.Sub(img.Created)) + " ago"
+	}
+	if ref, err := image.ParseNamed(img.Ref); err == nil {
+		r.Repository = ref.FamiliarName()
+		if ref.Tag != "" {
+			r.Tag = ref.Tag
+		}
+	}
+	return r
+}
+
+// pick applies the positional pattern and the filters.
+func (f *imagesFlags) pick(list []image.Image, args []string) ([]image.Image, error) {
+	values, err := splitFilters(f.filters, []string{"before", "dangling", "label", "reference", "since"})
+	if err != nil {
+		return nil, err
+	}
+	if len(args) == 1 {
+		list = slices.DeleteFunc(list, func(img image.Image) bool { return !refMatches(img.Ref, args[0]) })
+	}
+	all := slices.Clone(list)
+	for key, wanted := range values {
+		test, err := imageTest(key, wanted, all)
+		if err != nil {
+			return nil, err
+		}
+		list = slices.DeleteFunc(list, func(img image.Image) bool { return !test(img) })
+	}
+	return list, nil
+}
+
+func imageTest(key string, wanted []string, all []image.Image) (func(image.Image) bool, error) {
+	last := wanted[len(wanted)-1]
+	switch key {
+	case "dangling":
+		if last != "true" && last != "false" {
+			return nil, fmt.Errorf("invalid filter 'dangling=%s'", last)
+		}
+		return func(img image.Image) bool { return (img.Ref == "") == (last == "true") }, nil
+	case "label":
+		return func(img image.Image) bool { return hasLabels(img.Config.Labels, wanted) }, nil
+	case "reference":
+		return func(img image.Image) bool {
+			return slices.ContainsFunc(wanted, func(w string) bool { return refMatches(img.Ref, w) })
+		}, nil
+	}
+	at := slices.IndexFunc(all, func(img image.Image) bool {
+		return refMatches(img.Ref, last) || strings.HasPrefix(img.ID.Hex(), strings.TrimPrefix(last, "sha256:"))
+	})
+	if at < 0 {
+		return nil, &image.NoSuchImageError{Ref: last}
+	}
+	mark := all[at].Created
+	if key == "before" {
+		return func(img image.Image) bool { return img.Created.Before(mark) }, nil
+	}
+	return func(img image.Image) bool { return img.Created.After(mark) }, nil
+}
+
+// refMatches compares a full reference with what a user calls it: a name, a name
+// and a tag, or either with * and ? in it.
+func refMatches(ref, pattern string) bool {
+	r, err := image.ParseNamed(ref)
+	if err != nil {
+		return false
+	}
+	for _, form := range []string{r.FamiliarName(), r.Familiar(), r.Name(), r.String()} {
+		if form == pattern {
+			return true
+		}
+		if ok, err := path.Match(pattern, form); err == nil && ok {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,60 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"berth/image"
+)
+
+func importCommand() *command {
+	return &command{
+		name: "import", category: categoryImages, group: "image", groupNames: []string{"import"},
+		args: "[OPTIONS] file|- [REPOSITORY[:TAG]]", short: "Import the contents from a tarball to create a filesystem image",
+		about: "Import makes an image with one layer of a tar archive: a file, or - for stdin. The archive may be compressed with gzip, bzip2 or zstd. It prints the image's ID.",
+		min:   1, max: 2, mixed: true,
+		build: func(s *session) ([]*option, action) {
+			var o image.ImportOptions
+			return []*option{
+				listOption(&o.Changes, "c,change", "list", "Apply Dockerfile instruction to the created image"),
+				textOption(&o.Message, "m,message", "string", "Set commit message for imported image"),
+				textOption(&o.Platform, "platform", "string", "Set platform of the image"),
+			}, func(ctx context.Context, args []string) error { return s.importImage(ctx, args, o) }
+		},
+	}
+}
+
+func (s *session) importImage(ctx context.Context, args []string, o image.ImportOptions) error {
+	if strings.Contains(args[0], "://") {
+		return &hintError{fmt.Errorf("import %s: archives are read from files and from stdin only", args[0]), "download it and pipe it in: curl -L URL | berth import - NAME"}
+	}
+	if len(args) == 2 {
+		ref, err := image.ParseReference(args[1])
+		if err != nil {
+			return err
+		}
+		o.Ref = ref.String()
+	}
+	b, err := s.open()
+	if err != nil {
+		return err
+	}
+	var archive io.Reader = s.stdio.In
+	if args[0] != "-" {
+		file, err := os.Open(args[0])
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		archive = file
+	}
+	img, err := b.images.Import(ctx, archive, o)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(s.out, img.ID)
+	return err
+}

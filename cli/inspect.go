@@ -1,0 +1,135 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"berth/image"
+)
+
+func inspectCommand() *command {
+	return &command{
+		name: "inspect", category: categoryOther,
+		args: "[OPTIONS] NAME|ID [NAME|ID...]", short: "Return low-level information on containers and images",
+		about: "Inspect prints what is known of containers and images as a JSON array, or as -f says. What was found is printed also when something else was not.",
+		min:   1, max: unlimited, mixed: true,
+		build: func(s *session) ([]*option, action) {
+			var f inspectFlags
+			return append(f.options(), textOption(&f.kind, "type", "string", "Only inspect objects of the given type: container or image")),
+				func(_ context.Context, args []string) error { return s.inspect(&f, args) }
+		},
+	}
+}
+
+// inspectOf is inspect within a group, where only one kind is meant.
+func inspectOf(kind string) *command {
+	c := inspectCommand()
+	c.group, c.groupNames, c.hidden = kind, []string{"inspect"}, true
+	c.name = kind + " inspect"
+	c.short = "Display detailed information on one or more " + kind + "s"
+	c.build = func(s *session) ([]*option, action) {
+		f := inspectFlags{kind: kind}
+		return f.options(), func(_ context.Context, args []string) error { return s.inspect(&f, args) }
+	}
+	return c
+}
+
+type inspectFlags struct {
+	format, kind string
+	size         bool
+}
+
+func (f *inspectFlags) options() []*option {
+	return []*option{
+		textOption(&f.format, "f,format", "string", "Format output using a custom template: json, or a Go template"),
+		switchOption(&f.size, "s,size", "Display total file sizes if the type is container"),
+	}
+}
+
+func (s *session) inspect(f *inspectFlags, refs []string) error {
+	switch f.kind {
+	case "", "container", "image":
+	default:
+		return fmt.Errorf("%q is not a valid value for --type", f.kind)
+	}
+	print, err := f.printer()
+	if err != nil {
+		return err
+	}
+	b, err := s.open()
+	if err != nil {
+		return err
+	}
+	found := []any{}
+	missing := s.each(refs, func(ref string) error {
+		object, err := f.find(b, ref)
+		if err == nil {
+			found = append(found, object)
+		}
+		return err
+	})
+	text, err := print(found)
+	if len(text) > 0 {
+		if _, werr := s.out.Write(text); werr != nil {
+			return werr
+		}
+	}
+	return errors.Join(err, missing)
+}
+
+// find looks for a container, then for an image.
+func (f *inspectFlags) find(b *backend, ref string) (any, error) {
+	if f.kind != "image" {
+		v, err := b.Get(ref)
+		if err == nil {
+			return describeContainer(b, v, f.size), nil
+		}
+		if f.kind == "container" || !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	details, err := b.images.Inspect(ref)
+	var missing *image.NoSuchImageError
+	switch {
+	case err == nil:
+		return describeImage(details), nil
+	case f.kind == "" && (errors.As(err, &missing) || errors.Is(err, image.ErrInvalidReference)):
+		return nil, fmt.Errorf("No such object: %s", ref) //nolint:staticcheck // docker's text
+	}
+	return nil, err
+}
+
+// printer returns what turns objects into text: JSON with four blanks, a line of
+// JSON each, or a template.
+func (f *inspectFlags) printer() (func([]any) ([]byte, error), error) {
+	switch f.format {
+	case "":
+		return func(list []any) ([]byte, error) {
+			var b bytes.Buffer
+			encoder := json.NewEncoder(&b)
+			encoder.SetEscapeHTML(false)
+			encoder.SetIndent("", "    ")
+			err := encoder.Encode(list)
+			return b.Bytes(), err
+		}, nil
+	case "json":
+		return func(list []any) ([]byte, error) {
+			var b bytes.Buffer
+			err := jsonLines(&b, list)
+			return b.Bytes(), err
+		}, nil
+	}
+	t, err := newTemplate(f.format)
+	if err != nil {
+		return nil, &statusError{code: exitTemplate, err: fmt.Errorf("template parsing error: %w", err)}
+	}
+	return func(list []any) ([]byte, error) {
+		var b bytes.Buffer
+		err := each(&b, t, list)
+		return b.Bytes(), err
+	}, nil
+}

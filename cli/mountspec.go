@@ -1,0 +1,213 @@
+package cli
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	units "github.com/docker/go-units"
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// mountSpec is one --mount, before its source is looked at.
+type mountSpec struct {
+	kind           string
+	source, target string
+	readOnly       bool
+	propagation    string
+	nonRecursive   bool
+	tmpfs          []string
+}
+
+// parseMount reads docker's --mount: a line of comma-separated KEY=VALUE, with
+// CSV's quotes for values that hold commas.
+func parseMount(s string) (mountSpec, error) {
+	m := mountSpec{kind: "volume"}
+	reader := csv.NewReader(strings.NewReader(s))
+	fields, err := reader.Read()
+	if err != nil {
+		return m, fmt.Errorf("%q: %w", s, err)
+	}
+	if _, err := reader.Read(); err == nil {
+		return m, fmt.Errorf("%q: more than one line", s)
+	}
+	for _, field := range fields {
+		if err := m.set(field); err != nil {
+			return m, err
+		}
+	}
+	return m, m.check()
+}
+
+// set takes in one KEY=VALUE, or one KEY of those that may stand alone.
+func (m *mountSpec) set(field string) error {
+	key, value, given := strings.Cut(field, "=")
+	key = strings.ToLower(key)
+	if !given {
+		switch key {
+		case "readonly", "ro", "rw", "bind-nonrecursive", "volume-nocopy":
+			value = "true"
+		default:
+			return fmt.Errorf("invalid field '%s' must be a key=value pair", field)
+		}
+	}
+	switch key {
+	case "type":
+		m.kind = strings.ToLower(value)
+	case "source", "src":
+		m.source = value
+	case "target", "dst", "destination":
+		m.target = value
+	case "readonly", "ro":
+		return setBool(&m.readOnly, key, value, false)
+	case "rw":
+		return setBool(&m.readOnly, key, value, true)
+	case "bind-propagation":
+		m.propagation = strings.ToLower(value)
+	case "bind-nonrecursive":
+		return setBool(&m.nonRecursive, key, value, false)
+	case "bind-recursive":
+		return m.setRecursive(value)
+	case "tmpfs-size":
+		size, err := units.RAMInBytes(value)
+		if err != nil {
+			return fmt.Errorf("invalid value for %s: %s", key, value)
+		}
+		m.tmpfs = append(m.tmpfs, "size="+strconv.FormatInt(size, 10))
+	case "tmpfs-mode":
+		mode, err := strconv.ParseUint(value, 8, 12)
+		if err != nil {
+			return fmt.Errorf("invalid value for %s: %s", key, value)
+		}
+		m.tmpfs = append(m.tmpfs, "mode="+strconv.FormatUint(mode, 8))
+	case "consistency": // meant for other systems
+	default:
+		return fmt.Errorf("unexpected key '%s' in '%s'", key, field)
+	}
+	return nil
+}
+
+func setBool(to *bool, key, value string, inverted bool) error {
+	v, err := strconv.ParseBool(value)
+	if err != nil {
+		return fmt.Errorf("invalid value for %s: %s", key, value)
+	}
+	*to = v != inverted
+	return nil
+}
+
+func (m *mountSpec) setRecursive(value string) error {
+	switch value {
+	case "enabled", "writable", "readonly":
+	case "disabled":
+		m.nonRecursive = true
+	default:
+		return fmt.Errorf("invalid value for bind-recursive: %s (must be \"enabled\", \"disabled\", \"writable\", or \"readonly\")", value)
+	}
+	return nil
+}
+
+// check refuses what does not fit together.
+func (m *mountSpec) check() error {
+	switch m.kind {
+	case "bind", "tmpfs":
+	case "volume":
+		return &hintError{errors.New("type=volume: this version has no volumes"), "use type=bind or type=tmpfs"}
+	default:
+		return fmt.Errorf("mount type unknown: %q", m.kind)
+	}
+	invalid := func(format string, args ...any) error {
+		return fmt.Errorf("invalid mount config for type %q: %s", m.kind, fmt.Sprintf(format, args...))
+	}
+	switch {
+	case m.target == "":
+		return errors.New("target is required")
+	case !path.IsAbs(m.target):
+		return invalid("invalid mount path: '%s' mount path must be absolute", m.target)
+	case path.Clean(m.target) == "/":
+		return invalid("%v", errRootTarget)
+	case strings.ContainsRune(m.source+m.target, 0):
+		return invalid("a path contains a NUL byte")
+	case m.kind == "tmpfs" && m.source != "":
+		return invalid("field Source must not be specified")
+	case m.kind == "bind" && m.source == "":
+		return invalid("field Source must not be empty")
+	case m.kind == "bind" && len(m.tmpfs) > 0:
+		return fmt.Errorf("cannot mix 'tmpfs-*' options with mount type 'bind'")
+	case m.kind == "tmpfs" && (m.propagation != "" || m.nonRecursive):
+		return fmt.Errorf("cannot mix 'bind-*' options with mount type 'tmpfs'")
+	}
+	switch m.propagation {
+	case "", "private", "rprivate", "shared", "rshared", "slave", "rslave":
+		return nil
+	}
+	return fmt.Errorf("invalid propagation %q", m.propagation)
+}
+
+// bind returns a bind mount's description; only for type bind.
+func (m *mountSpec) bind() (bind, error) {
+	b := bind{destination: path.Clean(m.target)}
+	var err error
+	if b.source, err = filepath.Abs(m.source); err != nil {
+		return b, err
+	}
+	if m.readOnly {
+		b.options = append(b.options, "ro")
+	}
+	if m.propagation != "" {
+		b.options = append(b.options, m.propagation)
+	}
+	if m.nonRecursive {
+		b.options = append(b.options, "nonrecursive")
+	}
+	return b, nil
+}
+
+// parseTmpfs reads --tmpfs: DESTINATION[:OPTIONS]. docker's defaults come first,
+// so that options can undo them.
+func parseTmpfs(s string) (specs.Mount, error) {
+	target, options, _ := strings.Cut(s, ":")
+	destination, err := mountTarget(target, s)
+	if err != nil {
+		return specs.Mount{}, err
+	}
+	var list []string
+	if options != "" {
+		list = strings.Split(options, ",")
+	}
+	for _, o := range list {
+		if err := checkTmpfsOption(o); err != nil {
+			return specs.Mount{}, err
+		}
+	}
+	return tmpfsMount(destination, list), nil
+}
+
+// checkTmpfsOption keeps other mount options out: a tmpfs cannot take them.
+func checkTmpfsOption(o string) error {
+	key, value, _ := strings.Cut(o, "=")
+	switch key {
+	case "ro", "rw", "suid", "nosuid", "dev", "nodev", "exec", "noexec", "sync", "async", "dirsync",
+		"atime", "noatime", "diratime", "nodiratime", "relatime", "norelatime", "strictatime", "nostrictatime",
+		"private", "rprivate", "shared", "rshared", "slave", "rslave", "remount", "bind", "mand", "nomand", "defaults":
+		if value == "" {
+			return nil
+		}
+	case "size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol", "huge":
+		if value != "" {
+			return nil
+		}
+	}
+	return fmt.Errorf("invalid tmpfs option [%q]", o)
+}
+
+func tmpfsMount(destination string, options []string) specs.Mount {
+	return specs.Mount{
+		Type: "tmpfs", Source: "tmpfs", Destination: destination,
+		Options: append([]string{"noexec", "nosuid", "nodev", "rprivate"}, options...),
+	}
+}

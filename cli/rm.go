@@ -1,0 +1,32 @@
+package cli
+
+import (
+	"context"
+)
+
+func rmCommand() *command {
+	return &command{
+		name: "rm", category: categoryContainers, group: "container", groupNames: []string{"rm", "remove"},
+		args: "[OPTIONS] CONTAINER [CONTAINER...]", short: "Remove one or more containers",
+		about: "Rm removes containers with what they wrote. A running one is refused unless -f is given, which kills it. With -f a container that is not there is no error.",
+		min:   1, max: unlimited, mixed: true,
+		build: func(s *session) ([]*option, action) {
+			var force, volumes bool
+			return []*option{
+					switchOption(&force, "f,force", "Force the removal of a running container (uses SIGKILL)"),
+					switchOption(&volumes, "v,volumes", "Remove anonymous volumes associated with the container"),
+				}, func(ctx context.Context, args []string) error {
+					return s.onEach(func(b *backend, ref string) error { return s.remove(ctx, b, ref, force) })(args)
+				}
+		},
+	}
+}
+
+func (s *session) remove(ctx context.Context, b *backend, ref string, force bool) error {
+	err := b.Remove(ctx, ref, force)
+	if force && err != nil && ignoreMissing(err) == nil {
+		s.report(nil, err)
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,197 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/term"
+
+	"berth/container"
+	"berth/nsenter"
+	"berth/teach"
+)
+
+// runFlags say how the caller stays with the container.
+type runFlags struct {
+	detach, sigProxy bool
+	attach           []string
+	detachKeys       string
+	trace            string
+}
+
+func (f *runFlags) options() []*option {
+	f.sigProxy = true
+	trace := parsedOption(&f.trace, parseTrace, "trace", "text|json", "Print each step of the start with its result and time to STDERR")
+	trace.implied = "text"
+	return []*option{
+		switchOption(&f.detach, "d,detach", "Run container in background and print container ID"),
+		switchOption(&f.sigProxy, "sig-proxy", "Proxy received signals to the process (default true)"),
+		parsedListOption(&f.attach, parseStream, "a,attach", "list", "Attach to STDIN, STDOUT or STDERR"),
+		textOption(&f.detachKeys, "detach-keys", "string", "Override the key sequence for detaching a container"),
+		trace,
+	}
+}
+
+func parseTrace(s string) (string, error) {
+	if s != "text" && s != "json" {
+		return "", fmt.Errorf("must be \"text\" or \"json\"")
+	}
+	return s, nil
+}
+
+func parseStream(s string) (string, error) {
+	name := strings.ToLower(s)
+	if name != "stdin" && name != "stdout" && name != "stderr" {
+		return "", fmt.Errorf("valid streams are STDIN, STDOUT and STDERR")
+	}
+	return name, nil
+}
+
+func runCommand() *command {
+	return &command{
+		name: "run", category: categoryContainers, group: "container", groupNames: []string{"run"},
+		args: "[OPTIONS] IMAGE [COMMAND] [ARG...]", short: "Create and run a new container from an image",
+		about: `Run makes a container and starts it. In the foreground, which is the default, it stays until the program ends, passes signals on, and exits with the program's status.
+
+The status is 125 when the container could not be started, 126 when its program is not executable, 127 when it was not found, 128+n when signal n ended it, and otherwise the program's own.
+
+With -d a small monitor process keeps the container's output and waits for its end; run prints the container's ID and returns. With -it the monitor is there as well, so that ctrl-p ctrl-q leaves the container running.
+
+Folders that the image declares as volumes are plain folders of the container.`,
+		min: 1, max: unlimited, starts: true,
+		build: func(s *session) ([]*option, action) {
+			var c creation
+			var f runFlags
+			options := append(c.options(), f.options()...)
+			return sortOptions(options), func(ctx context.Context, args []string) error {
+				return began(s.runContainer(ctx, &c, &f, args))
+			}
+		},
+	}
+}
+
+func (s *session) runContainer(ctx context.Context, c *creation, f *runFlags, args []string) error {
+	if f.detach && len(f.attach) > 0 {
+		return errors.New("conflicting options: cannot specify both --attach and --detach")
+	}
+	stdin := c.process.interactive || slices.Contains(f.attach, "stdin")
+	if !f.detach && stdin && c.process.tty && !isTerminal(s.stdio.In) {
+		return &statusError{code: exitFailed, err: errors.New("the input device is not a TTY")}
+	}
+	b, err := s.open()
+	if err != nil {
+		return err
+	}
+	d, err := c.draft(ctx, s, b.images, args)
+	if err != nil {
+		return err
+	}
+	d.OpenStdin = stdin
+	if f.trace != "" {
+		s.traceTo(b, f.trace)
+	}
+	undo, err := writeCidFile(c.identity.cidFile, d.ID)
+	if err != nil {
+		return err
+	}
+	code, err := s.start(ctx, b, d, f)
+	if err != nil {
+		// The file must not name a container that never came to be.
+		if _, missing := b.Resolve(d.ID); missing != nil {
+			undo()
+		}
+		return err
+	}
+	return exitWith(code)
+}
+
+// start runs a drafted container in the way that the flags ask for.
+func (s *session) start(ctx context.Context, b *backend, d *draft, f *runFlags) (int, error) {
+	// In the foreground this process supervises. A terminal may be detached from,
+	// and signals may be kept to oneself: then the monitor does.
+	if !f.detach && !d.Spec.Process.Terminal && f.sigProxy {
+		exit, err := b.Run(ctx, d.Config, s.streams(d, f))
+		return exitCode(exit), err
+	}
+	if err := b.Create(ctx, d.Config); err != nil {
+		return 0, err
+	}
+	code, err := 0, error(nil)
+	if f.detach {
+		err = b.Start(ctx, d.ID)
+	} else {
+		code, _, err = b.StartAttached(ctx, d.ID, container.AttachOptions{
+			DetachKeys: f.detachKeys, NoStdin: !d.OpenStdin, NoSigProxy: !f.sigProxy,
+		}, s.streams(d, f))
+	}
+	var failed *container.StartError
+	if errors.As(err, &failed) && d.AutoRemove {
+		return 0, errors.Join(err, ignoreMissing(b.Remove(ctx, d.ID, true)))
+	}
+	if err == nil && f.detach {
+		_, err = fmt.Fprintln(s.out, d.ID)
+	}
+	return code, err
+}
+
+// streams are the caller's streams that the container gets.
+func (s *session) streams(d *draft, f *runFlags) container.Stdio {
+	io := s.stdio
+	if !d.OpenStdin {
+		io.In = nil
+	}
+	if len(f.attach) > 0 {
+		if !slices.Contains(f.attach, "stdout") {
+			io.Out = nil
+		}
+		if !slices.Contains(f.attach, "stderr") {
+			io.Err = nil
+		}
+	}
+	return io
+}
+
+// traceTo prints the steps to stderr as soon as the payload runs.
+func (s *session) traceTo(b *backend, format string) {
+	b.trace(func(p *nsenter.Plan, results []nsenter.Result) {
+		// What cannot be printed must not keep the container from running.
+		if format == "json" {
+			_ = teach.TraceJSON(s.err, p, results, teach.Options{})
+			return
+		}
+		_ = teach.Trace(s.err, p, results, s.listingOptions(s.stdio.Err))
+	})
+}
+
+// listingOptions fit a plan to where it is printed.
+func (s *session) listingOptions(out *os.File) teach.Options {
+	o := teach.Options{Headings: true}
+	if isTerminal(out) {
+		if width, _, err := term.GetSize(int(out.Fd())); err == nil {
+			o.Width = width
+		}
+	}
+	return o
+}
+
+// exitCode reads an exit record; an unknown code is a failure.
+func exitCode(e container.Exit) int {
+	if e.Code == nil {
+		return exitFailed
+	}
+	return *e.Code
+}
+
+func isTerminal(f *os.File) bool { return f != nil && term.IsTerminal(int(f.Fd())) }
+
+// ignoreMissing drops the error of removing what is gone already.
+func ignoreMissing(err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,62 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"berth/container"
+)
+
+func startCommand() *command {
+	return &command{
+		name: "start", category: categoryContainers, group: "container", groupNames: []string{"start"},
+		args: "[OPTIONS] CONTAINER [CONTAINER...]", short: "Start one or more stopped containers",
+		about: "Start runs a container that was created or has ended. With -a it stays, and exits with the program's status.",
+		min:   1, max: unlimited, mixed: true,
+		build: func(s *session) ([]*option, action) {
+			var attach, interactive bool
+			var keys string
+			return []*option{
+					switchOption(&attach, "a,attach", "Attach STDOUT/STDERR and forward signals"),
+					textOption(&keys, "detach-keys", "string", "Override the key sequence for detaching a container"),
+					switchOption(&interactive, "i,interactive", "Attach container's STDIN"),
+				}, func(ctx context.Context, args []string) error {
+					if attach || interactive {
+						return s.startAttached(ctx, args, container.AttachOptions{DetachKeys: keys, NoStdin: !interactive})
+					}
+					return s.onEach(func(b *backend, ref string) error {
+						return startFailed(b.Start(ctx, ref))
+					})(args)
+				}
+		},
+	}
+}
+
+// startFailed gives a failed start the status 1, whatever it is for run.
+func startFailed(err error) error {
+	var failed *container.StartError
+	if errors.As(err, &failed) {
+		return &statusError{code: exitFailed, err: err}
+	}
+	return err
+}
+
+func (s *session) startAttached(ctx context.Context, refs []string, o container.AttachOptions) error {
+	if len(slices.Compact(refs)) > 1 {
+		return errors.New("you cannot start and attach multiple containers at once")
+	}
+	b, err := s.open()
+	if err != nil {
+		return err
+	}
+	id, err := b.Resolve(refs[0])
+	if err != nil {
+		return err
+	}
+	code, _, err := b.StartAttached(ctx, id, o, s.stdio)
+	if err != nil {
+		return startFailed(err)
+	}
+	return exitWith(code)
+}
