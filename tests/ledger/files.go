@@ -14,9 +14,10 @@ import (
 func growth() []string { return []string{"image", "layer", "cache", "build"} }
 
 // layout lists what berth makes below its roots the first time it runs: the
-// folders of state.Dirs and the marker of the boot.
+// folders of state.Dirs, the marker of the boot and the folder, always empty, that
+// roots are attached to.
 func layout() []string {
-	return append(growth(), "container", "volume", "network", "oci", "name", "address", "boot")
+	return append(growth(), "container", "volume", "network", "oci", "name", "address", "boot", "empty")
 }
 
 // files lists everything under one of berth's roots, links and devices
