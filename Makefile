@@ -61,6 +61,7 @@ test-unit: $(BOX) ## tests of every package; those that need root skip without i
 test-root: build $(OUT) ## everything that needs root, with nothing allowed to skip
 	@[ "$$(id -u)" = 0 ] || { echo "test-root: needs root: sudo make test-root" >&2; exit 1; }
 	@code=0; export CI=true BERTH_BIN=$(abspath berth); \
+	BERTH_FIXTURE_BOOKWORM=$$(sh tests/fixture/debootstrap.sh bookworm) || exit 1; export BERTH_FIXTURE_BOOKWORM; \
 	$(GOTEST) -count=1 -v -timeout 20m $(PACKAGES) >$(OUT)/test-root.log 2>&1 || code=$$?; \
 	sh tests/judge.sh $(OUT)/test-root.log && exit $$code
 

@@ -74,6 +74,9 @@ func cgroups() counts {
 				return nil
 			}
 			below := strings.TrimPrefix(path, m.point)
+			if kept(below) {
+				return nil
+			}
 			if strings.Contains(below, "berth") || isID(d.Name()) || isBelow(below, own) {
 				c[path]++
 			}
@@ -81,6 +84,14 @@ func cgroups() counts {
 		})
 	}
 	return c
+}
+
+// kept tells the cgroups that stand like the image store: berth's parent group and,
+// below it, one group per set of device rules, which holds their filter for every
+// container that has the same rules.
+func kept(below string) bool {
+	parent, name := filepath.Split(below)
+	return below == "/berth" || parent == "/berth/" && strings.HasPrefix(name, "devices-")
 }
 
 func ownCgroups() []string {
