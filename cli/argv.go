@@ -79,7 +79,7 @@ func (v vocabulary) long(flags, args []string) ([]string, int, error) {
 // shorts reads a run of one-letter flags: -it, -dm64m, -e K=V, -d=false.
 func (v vocabulary) shorts(flags, args []string) ([]string, int, error) {
 	letters := args[0][1:]
-	for i := 0; i < len(letters); i++ {
+	for i := range len(letters) {
 		letter, rest := letters[i:i+1], letters[i+1:]
 		o := v[letter]
 		switch {

@@ -14,6 +14,9 @@ import (
 type bind struct {
 	source, destination string
 	options             []string
+	// recursive is docker's word for what becomes of the mounts below the source:
+	// "disabled" leaves them out, "writable" does not make them read-only.
+	recursive string
 	// create makes a missing source (-v); --mount refuses one.
 	create bool
 }
@@ -23,23 +26,20 @@ type bind struct {
 // else what is mounted below /data could be written through a -v /data:/x:ro.
 func (b bind) mount() specs.Mount {
 	options := []string{"rbind"}
+	readOnly := "rro"
+	switch b.recursive {
+	case "disabled":
+		options[0], readOnly = "bind", "ro"
+	case "writable":
+		readOnly = "ro"
+	}
 	propagation := "rprivate"
 	for _, o := range b.options {
 		switch o {
-		case "ro", "readonly":
-			options = append(options, "rro")
+		case "ro":
+			options = append(options, readOnly)
 		case "private", "rprivate", "shared", "rshared", "slave", "rslave":
 			propagation = o
-		case "nonrecursive":
-			options[0] = "bind"
-		}
-	}
-	// Without the mounts below there is only one mount to be read-only.
-	if options[0] == "bind" {
-		for i, o := range options {
-			if o == "rro" {
-				options[i] = "ro"
-			}
 		}
 	}
 	return specs.Mount{Type: "bind", Source: b.source, Destination: b.destination, Options: append(options, propagation)}

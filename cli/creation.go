@@ -81,9 +81,6 @@ func (c *creation) draft(ctx context.Context, s *session, images imageFinder, ar
 	if err := c.process.command(d, args); err != nil {
 		return nil, err
 	}
-	for _, w := range d.warnings {
-		fmt.Fprintf(s.err, "WARNING: %s\n", w)
-	}
 	return d, nil
 }
 

@@ -75,7 +75,7 @@ func (d device) apply(to *draft) error {
 }
 
 func (d device) cannot(err error) error {
-	return fmt.Errorf("error gathering device information while adding custom device %q: %w", d.host, err)
+	return verbatim("error gathering device information while adding custom device %q: %w", d.host, err)
 }
 
 // add makes the file in the container and allows it in the cgroup.
@@ -100,7 +100,7 @@ func deviceAt(name string) (specs.LinuxDevice, error) {
 	if err := unix.Lstat(name, &st); err != nil {
 		return specs.LinuxDevice{}, &fs.PathError{Op: "lstat", Path: name, Err: err}
 	}
-	kind := ""
+	var kind string
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFBLK:
 		kind = "b"

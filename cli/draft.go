@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"fmt"
-
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"berth/container"
@@ -17,8 +15,6 @@ type draft struct {
 	image image.Config
 	// lookupEnv is the caller's environment (-e KEY takes values from it).
 	lookupEnv func(string) (string, bool)
-	// warnings are for stderr, without a prefix.
-	warnings []string
 }
 
 func newDraft(lookupEnv func(string) (string, bool)) *draft {
@@ -36,10 +32,6 @@ func newDraft(lookupEnv func(string) (string, bool)) *draft {
 
 // asked notes which flag set a field of the spec. Explain and errors show it.
 func (d *draft) asked(field, flag string) { d.From[field] = flag }
-
-func (d *draft) warn(format string, args ...any) {
-	d.warnings = append(d.warnings, fmt.Sprintf(format, args...))
-}
 
 // mountField is the path of a mount in Config.From; mounts are known by where
 // they are, as their numbers change while flags are applied.

@@ -159,3 +159,7 @@ func (s *session) each(refs []string, do func(ref string) error) error {
 	}
 	return nil
 }
+
+// verbatim is fmt.Errorf for docker's own words, which clients match: they are
+// not berth's to improve.
+func verbatim(format string, args ...any) error { return fmt.Errorf(format, args...) }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -78,7 +77,7 @@ func splitDevice(s string) (path, rest string, err error) {
 
 func (f *blkioFlags) check() error {
 	if f.weightSet && (f.weight < 10 || f.weight > 1000) {
-		return errors.New("Range of blkio weight is from 10 to 1000") //nolint:staticcheck // docker's text
+		return verbatim("Range of blkio weight is from 10 to 1000")
 	}
 	return nil
 }

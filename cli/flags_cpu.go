@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"errors"
-	"fmt"
 	"math"
 	"runtime"
 	"strconv"
@@ -40,7 +38,7 @@ func parseShares(s string) (uint64, error) { return strconv.ParseUint(s, 10, 64)
 func parseCPUs(s string) (float64, error) {
 	v, err := strconv.ParseFloat(s, 64)
 	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
-		return 0, fmt.Errorf("failed to parse %v as a rational number", s)
+		return 0, verbatim("failed to parse %v as a rational number", s)
 	}
 	return v, nil
 }
@@ -56,7 +54,7 @@ func parseCPUSet(what string) func(string) (string, error) {
 				last, err = strconv.ParseUint(high, 10, 16)
 			}
 			if err != nil || last < first {
-				return "", fmt.Errorf("Invalid value %s for cpuset %s", s, what) //nolint:staticcheck // docker's text
+				return "", verbatim("Invalid value %s for cpuset %s", s, what)
 			}
 		}
 		return s, nil
@@ -66,15 +64,15 @@ func parseCPUSet(what string) func(string) (string, error) {
 func (f *cpuFlags) check() error {
 	switch available := runtime.NumCPU(); {
 	case f.cpus != 0 && f.period != 0:
-		return errors.New("Conflicting options: Nano CPUs and CPU Period cannot both be set.") //nolint:staticcheck,revive // docker's text
+		return verbatim("Conflicting options: Nano CPUs and CPU Period cannot both be set.")
 	case f.cpus != 0 && f.quota != 0:
-		return errors.New("Conflicting options: Nano CPUs and CPU Quota cannot both be set.") //nolint:staticcheck,revive // docker's text
+		return verbatim("Conflicting options: Nano CPUs and CPU Quota cannot both be set.")
 	case f.cpus != 0 && (f.cpus < 0.01 || f.cpus > float64(available)):
-		return fmt.Errorf("Range of CPUs is from 0.01 to %d.00, as there are only %d CPUs available", available, available) //nolint:staticcheck // docker's text
+		return verbatim("Range of CPUs is from 0.01 to %d.00, as there are only %d CPUs available", available, available)
 	case f.period != 0 && (f.period < 1000 || f.period > 1_000_000):
-		return errors.New("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)") //nolint:staticcheck // docker's text
+		return verbatim("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)")
 	case f.quota > 0 && f.quota < 1000:
-		return errors.New("CPU cfs quota can not be less than 1ms (i.e. 1000)") //nolint:staticcheck // docker's text
+		return verbatim("CPU cfs quota can not be less than 1ms (i.e. 1000)")
 	}
 	return nil
 }

@@ -182,8 +182,8 @@ func writeCidFile(path, id string) (undo func(), err error) {
 		err = closed
 	}
 	if err != nil {
-		os.Remove(path)
+		_ = os.Remove(path)
 		return nil, fmt.Errorf("write the container ID file: %w", err)
 	}
-	return func() { os.Remove(path) }, nil
+	return func() { _ = os.Remove(path) }, nil
 }

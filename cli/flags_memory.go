@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"errors"
-
 	units "github.com/docker/go-units"
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -37,15 +35,15 @@ func parseSwap(s string) (int64, error) {
 func (f *memoryFlags) check() error {
 	switch {
 	case f.limit != 0 && f.limit < container.MinMemory:
-		return errors.New("Minimum memory limit allowed is 1MB") //nolint:staticcheck // docker's text
+		return verbatim("Minimum memory limit allowed is 1MB")
 	case f.swap > 0 && f.limit == 0:
-		return errors.New("You should always set the Memory limit when using Memoryswap limit, see usage") //nolint:staticcheck // docker's text
+		return verbatim("You should always set the Memory limit when using Memoryswap limit, see usage")
 	case f.swap > 0 && f.swap < f.limit:
-		return errors.New("Minimum memoryswap limit should be larger than memory limit, see usage") //nolint:staticcheck // docker's text
+		return verbatim("Minimum memoryswap limit should be larger than memory limit, see usage")
 	case f.reservation > 0 && f.limit > 0 && f.limit < f.reservation:
-		return errors.New("Minimum memory limit can not be less than memory reservation limit, see usage") //nolint:staticcheck // docker's text
+		return verbatim("Minimum memory limit can not be less than memory reservation limit, see usage")
 	case f.reservation > 0 && f.reservation < container.MinMemory:
-		return errors.New("Minimum memory reservation allowed is 1MB") //nolint:staticcheck // docker's text
+		return verbatim("Minimum memory reservation allowed is 1MB")
 	}
 	return nil
 }

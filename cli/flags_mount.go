@@ -39,7 +39,7 @@ func (f *mountFlags) check() error {
 	seen := map[string]bool{}
 	twice := func(destination string) error {
 		if seen[destination] {
-			return fmt.Errorf("Duplicate mount point: %s", destination) //nolint:staticcheck // docker's text
+			return verbatim("Duplicate mount point: %s", destination)
 		}
 		seen[destination] = true
 		return nil
@@ -137,7 +137,7 @@ func (b bind) prepare() error {
 		return fmt.Errorf("invalid mount config for type \"bind\": bind source path does not exist: %s", b.source)
 	}
 	if err := os.MkdirAll(b.source, 0o755); err != nil {
-		return fmt.Errorf("error while creating mount source path '%s': %w", b.source, err)
+		return verbatim("error while creating mount source path '%s': %w", b.source, err)
 	}
 	return nil
 }

@@ -89,7 +89,7 @@ func (f *processFlags) check() error {
 		return fmt.Errorf("the working directory '%s' is invalid, it needs to be an absolute path", f.workdir)
 	}
 	if v := f.oomScoreAdj; v != nil && (*v < -1000 || *v > 1000) {
-		return fmt.Errorf("Invalid value %d, range for oom score adj is [-1000, 1000]", *v) //nolint:staticcheck // docker's text
+		return verbatim("Invalid value %d, range for oom score adj is [-1000, 1000]", *v)
 	}
 	return nil
 }

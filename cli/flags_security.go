@@ -152,15 +152,7 @@ func applySecurityOpt(d *draft, s string) error {
 	}
 	switch key {
 	case "no-new-privileges":
-		on := true
-		if given {
-			var err error
-			if on, err = strconv.ParseBool(value); err != nil {
-				return fmt.Errorf("invalid --security-opt: %q", s)
-			}
-		}
-		d.Spec.Process.NoNewPrivileges = on
-		d.asked("process.noNewPrivileges", "--security-opt")
+		return applyNoNewPrivileges(d, s, value, given)
 	case "seccomp":
 		return applySeccomp(d, value)
 	case "apparmor":
@@ -175,22 +167,39 @@ func applySecurityOpt(d *draft, s string) error {
 		if value != "unconfined" {
 			return fmt.Errorf("invalid --security-opt: %q", s)
 		}
-		d.Spec.Linux.MaskedPaths, d.Spec.Linux.ReadonlyPaths = nil, nil
-		d.asked("linux.maskedPaths", "--security-opt")
-		d.asked("linux.readonlyPaths", "--security-opt")
+		unmask(d, "ALL")
 	case "mask":
-		for p := range strings.SplitSeq(value, ":") {
-			if !strings.HasPrefix(p, "/") {
-				return fmt.Errorf("invalid --security-opt: %q: paths must be absolute", s)
-			}
-			d.Spec.Linux.MaskedPaths = append(d.Spec.Linux.MaskedPaths, p)
-		}
-		d.asked("linux.maskedPaths", "--security-opt")
+		return mask(d, s, value)
 	case "unmask":
 		unmask(d, value)
 	default:
 		return fmt.Errorf("invalid --security-opt 2: %q", s)
 	}
+	return nil
+}
+
+func applyNoNewPrivileges(d *draft, s, value string, given bool) error {
+	on := true
+	if given {
+		var err error
+		if on, err = strconv.ParseBool(value); err != nil {
+			return fmt.Errorf("invalid --security-opt: %q", s)
+		}
+	}
+	d.Spec.Process.NoNewPrivileges = on
+	d.asked("process.noNewPrivileges", "--security-opt")
+	return nil
+}
+
+// mask hides more paths, separated by colons.
+func mask(d *draft, s, value string) error {
+	for p := range strings.SplitSeq(value, ":") {
+		if !strings.HasPrefix(p, "/") {
+			return fmt.Errorf("invalid --security-opt: %q: paths must be absolute", s)
+		}
+		d.Spec.Linux.MaskedPaths = append(d.Spec.Linux.MaskedPaths, p)
+	}
+	d.asked("linux.maskedPaths", "--security-opt")
 	return nil
 }
 

@@ -287,6 +287,7 @@ func TestMounts(t *testing.T) {
 		{"--mount type=bind,src=DIR,dst=/x,readonly", "/x", `{"destination":"/x","type":"bind","source":"DIR","options":["rbind","rro","rprivate"]}`, "--mount"},
 		{"--mount type=bind,src=DIR,dst=/x,ro=false,bind-propagation=shared", "/x", `{"destination":"/x","type":"bind","source":"DIR","options":["rbind","shared"]}`, "--mount"},
 		{"--mount type=bind,src=DIR,dst=/x,ro,bind-recursive=disabled", "/x", `{"destination":"/x","type":"bind","source":"DIR","options":["bind","ro","rprivate"]}`, "--mount"},
+		{"--mount type=bind,src=DIR,dst=/x,ro,bind-recursive=writable", "/x", `{"destination":"/x","type":"bind","source":"DIR","options":["rbind","ro","rprivate"]}`, "--mount"},
 		{"--mount type=tmpfs,dst=/x,tmpfs-size=1m,tmpfs-mode=1777", "/x", `{"destination":"/x","type":"tmpfs","source":"tmpfs","options":["noexec","nosuid","nodev","rprivate","size=1048576","mode=1777"]}`, "--mount"},
 		{"--tmpfs /x", "/x", `{"destination":"/x","type":"tmpfs","source":"tmpfs","options":["noexec","nosuid","nodev","rprivate"]}`, "--tmpfs"},
 		{"--tmpfs /x:exec,size=64k", "/x", `{"destination":"/x","type":"tmpfs","source":"tmpfs","options":["noexec","nosuid","nodev","rprivate","exec","size=64k"]}`, "--tmpfs"},

@@ -16,8 +16,6 @@ type listing[Row any] struct {
 	headings Row
 	// columns is the template of the default table.
 	columns string
-	// quiet is the template of -q.
-	quiet string
 }
 
 // print writes rows in a --format: "table", "table TEMPLATE", "json" or a

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"berth/container"
@@ -20,9 +21,6 @@ import (
 // world is a berth without containers: what a command line asks of the engine
 // is noted, and answered as the test has set.
 type world struct {
-	lookup
-	sessions
-	planner
 	images fakeImages
 	env    map[string]string
 	// made are the containers that were created or run.
@@ -50,6 +48,10 @@ func (w *world) Run(_ context.Context, c *container.Config, io container.Stdio) 
 func (w *world) Plan(c *container.Config) (*nsenter.Plan, error) {
 	w.made = append(w.made, c)
 	return &nsenter.Plan{}, w.err
+}
+
+func (w *world) PlanBundle(string) (*nsenter.Plan, *specs.Spec, error) {
+	return &nsenter.Plan{}, &specs.Spec{}, w.err
 }
 
 func (w *world) Start(_ context.Context, ref string) error { w.note("start " + ref); return w.err }

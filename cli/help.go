@@ -69,7 +69,7 @@ func outline(commands []*command) []*urfave.Command {
 }
 
 // printGroup prints the list of a group's commands.
-func (s *session) printGroup(name, usage string) error {
+func (s *session) printGroup(name, usage string) {
 	group := &urfave.Command{Name: name, Usage: usage, HelpName: s.program + " " + name, UsageText: s.program + " " + name}
 	for _, c := range commands() {
 		if c.group == name {
@@ -78,7 +78,6 @@ func (s *session) printGroup(name, usage string) error {
 	}
 	slices.SortFunc(group.Subcommands, func(a, b *urfave.Command) int { return strings.Compare(a.Name, b.Name) })
 	urfave.HelpPrinter(s.out, groupHelp, group)
-	return nil
 }
 
 // suggest returns what the user may have meant by an unknown command.

@@ -98,7 +98,7 @@ func (f *inspectFlags) find(b *backend, ref string) (any, error) {
 	case err == nil:
 		return describeImage(details), nil
 	case f.kind == "" && (errors.As(err, &missing) || errors.Is(err, image.ErrInvalidReference)):
-		return nil, fmt.Errorf("No such object: %s", ref) //nolint:staticcheck // docker's text
+		return nil, verbatim("No such object: %s", ref)
 	}
 	return nil, err
 }

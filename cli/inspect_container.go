@@ -16,7 +16,7 @@ import (
 // it is shown, and nothing is ever read from them.
 
 type containerDetails struct {
-	Id, Created, Path string //nolint:revive,staticcheck // docker's names
+	Id, Created, Path string
 	Args              []string
 	State             containerState
 	Image             string
@@ -51,8 +51,8 @@ type hostConfig struct {
 	SecurityOpt                           []string
 	CgroupParent                          string
 	Memory, MemoryReservation, MemorySwap int64
-	NanoCpus, CpuPeriod, CpuQuota         int64  //nolint:revive,staticcheck // docker's names
-	CpuShares                             uint64 //nolint:revive,staticcheck // docker's names
+	NanoCpus, CpuPeriod, CpuQuota         int64
+	CpuShares                             uint64
 	CpusetCpus, CpusetMems                string
 	BlkioWeight                           uint16
 	PidsLimit                             *int64
@@ -100,7 +100,7 @@ type networkSettings struct {
 const never = "0001-01-01T00:00:00Z"
 
 func describeContainer(b *backend, v *container.View, size bool) containerDetails {
-	if v.Status == container.Broken || v.Config.Spec == nil {
+	if v.Status == container.Broken || v.Spec == nil {
 		d := containerDetails{State: containerState{Status: string(v.Status)}}
 		if v.Config != nil {
 			d.Id, d.Name = v.ID, "/"+v.Name

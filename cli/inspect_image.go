@@ -8,10 +8,10 @@ import (
 
 // imageDetails is docker's output of inspect for an image.
 type imageDetails struct {
-	Id                        string //nolint:revive,staticcheck // docker's name
+	Id                        string
 	RepoTags, RepoDigests     []string
 	Comment, Created, Author  string
-	Architecture, Variant, Os string //nolint:revive,staticcheck // docker's names
+	Architecture, Variant, Os string
 	Size                      int64
 	Config                    image.Config
 	GraphDriver               graphDriver

@@ -159,7 +159,8 @@ func (s *session) find(words []string) (*command, []string, error) {
 			continue
 		}
 		if len(words) == 1 || words[1] == "--help" || words[1] == "-h" {
-			return nil, nil, s.printGroup(g.name, g.usage)
+			s.printGroup(g.name, g.usage)
+			return nil, nil, nil
 		}
 		for _, c := range all {
 			if c.group == g.name && slices.Contains(c.groupNames, words[1]) {

@@ -19,8 +19,9 @@ type mountSpec struct {
 	source, target string
 	readOnly       bool
 	propagation    string
-	nonRecursive   bool
-	tmpfs          []string
+	// recursive is docker's bind-recursive; empty is "enabled".
+	recursive string
+	tmpfs     []string
 }
 
 // parseMount reads docker's --mount: a line of comma-separated KEY=VALUE, with
@@ -68,26 +69,32 @@ func (m *mountSpec) set(field string) error {
 		return setBool(&m.readOnly, key, value, true)
 	case "bind-propagation":
 		m.propagation = strings.ToLower(value)
-	case "bind-nonrecursive":
-		return setBool(&m.nonRecursive, key, value, false)
-	case "bind-recursive":
-		return m.setRecursive(value)
-	case "tmpfs-size":
+	case "bind-nonrecursive", "bind-recursive":
+		return m.setRecursive(key, value)
+	case "tmpfs-size", "tmpfs-mode":
+		return m.setTmpfs(key, value)
+	case "consistency": // meant for other systems
+	default:
+		return fmt.Errorf("unexpected key '%s' in '%s'", key, field)
+	}
+	return nil
+}
+
+// setTmpfs takes in what only a tmpfs has.
+func (m *mountSpec) setTmpfs(key, value string) error {
+	if key == "tmpfs-size" {
 		size, err := units.RAMInBytes(value)
 		if err != nil {
 			return fmt.Errorf("invalid value for %s: %s", key, value)
 		}
 		m.tmpfs = append(m.tmpfs, "size="+strconv.FormatInt(size, 10))
-	case "tmpfs-mode":
-		mode, err := strconv.ParseUint(value, 8, 12)
-		if err != nil {
-			return fmt.Errorf("invalid value for %s: %s", key, value)
-		}
-		m.tmpfs = append(m.tmpfs, "mode="+strconv.FormatUint(mode, 8))
-	case "consistency": // meant for other systems
-	default:
-		return fmt.Errorf("unexpected key '%s' in '%s'", key, field)
+		return nil
 	}
+	mode, err := strconv.ParseUint(value, 8, 12)
+	if err != nil {
+		return fmt.Errorf("invalid value for %s: %s", key, value)
+	}
+	m.tmpfs = append(m.tmpfs, "mode="+strconv.FormatUint(mode, 8))
 	return nil
 }
 
@@ -100,15 +107,21 @@ func setBool(to *bool, key, value string, inverted bool) error {
 	return nil
 }
 
-func (m *mountSpec) setRecursive(value string) error {
-	switch value {
-	case "enabled", "writable", "readonly":
-	case "disabled":
-		m.nonRecursive = true
-	default:
-		return fmt.Errorf("invalid value for bind-recursive: %s (must be \"enabled\", \"disabled\", \"writable\", or \"readonly\")", value)
+func (m *mountSpec) setRecursive(key, value string) error {
+	if key == "bind-nonrecursive" {
+		var alone bool
+		err := setBool(&alone, key, value, false)
+		if alone {
+			m.recursive = "disabled"
+		}
+		return err
 	}
-	return nil
+	switch value {
+	case "enabled", "disabled", "writable", "readonly":
+		m.recursive = value
+		return nil
+	}
+	return fmt.Errorf("invalid value for bind-recursive: %s (must be \"enabled\", \"disabled\", \"writable\", or \"readonly\")", value)
 }
 
 // check refuses what does not fit together.
@@ -120,32 +133,39 @@ func (m *mountSpec) check() error {
 	default:
 		return fmt.Errorf("mount type unknown: %q", m.kind)
 	}
-	invalid := func(format string, args ...any) error {
-		return fmt.Errorf("invalid mount config for type %q: %s", m.kind, fmt.Sprintf(format, args...))
+	if m.target == "" {
+		return errors.New("target is required")
+	}
+	if err := m.checkPaths(); err != nil {
+		return fmt.Errorf("invalid mount config for type %q: %w", m.kind, err)
 	}
 	switch {
-	case m.target == "":
-		return errors.New("target is required")
-	case !path.IsAbs(m.target):
-		return invalid("invalid mount path: '%s' mount path must be absolute", m.target)
-	case path.Clean(m.target) == "/":
-		return invalid("%v", errRootTarget)
-	case strings.ContainsRune(m.source+m.target, 0):
-		return invalid("a path contains a NUL byte")
-	case m.kind == "tmpfs" && m.source != "":
-		return invalid("field Source must not be specified")
-	case m.kind == "bind" && m.source == "":
-		return invalid("field Source must not be empty")
 	case m.kind == "bind" && len(m.tmpfs) > 0:
-		return fmt.Errorf("cannot mix 'tmpfs-*' options with mount type 'bind'")
-	case m.kind == "tmpfs" && (m.propagation != "" || m.nonRecursive):
-		return fmt.Errorf("cannot mix 'bind-*' options with mount type 'tmpfs'")
+		return errors.New("cannot mix 'tmpfs-*' options with mount type 'bind'")
+	case m.kind == "tmpfs" && (m.propagation != "" || m.recursive != ""):
+		return errors.New("cannot mix 'bind-*' options with mount type 'tmpfs'")
 	}
 	switch m.propagation {
 	case "", "private", "rprivate", "shared", "rshared", "slave", "rslave":
 		return nil
 	}
 	return fmt.Errorf("invalid propagation %q", m.propagation)
+}
+
+func (m *mountSpec) checkPaths() error {
+	switch {
+	case !path.IsAbs(m.target):
+		return fmt.Errorf("invalid mount path: '%s' mount path must be absolute", m.target)
+	case path.Clean(m.target) == "/":
+		return errRootTarget
+	case strings.ContainsRune(m.source+m.target, 0):
+		return errors.New("a path contains a NUL byte")
+	case m.kind == "tmpfs" && m.source != "":
+		return errors.New("field Source must not be specified")
+	case m.kind == "bind" && m.source == "":
+		return errors.New("field Source must not be empty")
+	}
+	return nil
 }
 
 // bind returns a bind mount's description; only for type bind.
@@ -161,9 +181,7 @@ func (m *mountSpec) bind() (bind, error) {
 	if m.propagation != "" {
 		b.options = append(b.options, m.propagation)
 	}
-	if m.nonRecursive {
-		b.options = append(b.options, "nonrecursive")
-	}
+	b.recursive = m.recursive
 	return b, nil
 }
 

@@ -22,7 +22,6 @@ type option struct {
 	// implied is the value of an option that may be given with or without one
 	// (--trace, --trace=json); empty for all others.
 	implied string
-	hidden  bool
 	set     func(string) error
 
 	// text is the value as it was last given.
@@ -87,8 +86,6 @@ func parsedListOption[T any](to *[]T, parse func(string) (T, error), words, arg,
 	})
 }
 
-func (o *option) hide() *option { o.hidden = true; return o }
-
 // isSwitch tells whether the option stands without a value.
 func (o *option) isSwitch() bool { return o.arg == "" || o.implied != "" }
 
@@ -131,7 +128,7 @@ func (o *option) String() string {
 
 // The rest of urfave's DocGenerationFlag and VisibleFlag.
 
-func (o *option) IsVisible() bool        { return !o.hidden }
+func (o *option) IsVisible() bool        { return true }
 func (o *option) TakesValue() bool       { return o.arg != "" }
 func (o *option) GetUsage() string       { return o.usage }
 func (o *option) GetValue() string       { return o.text }

@@ -120,7 +120,8 @@ func (s *session) start(ctx context.Context, b *backend, d *draft, f *runFlags) 
 	if err := b.Create(ctx, d.Config); err != nil {
 		return 0, err
 	}
-	code, err := 0, error(nil)
+	var code int
+	var err error
 	if f.detach {
 		err = b.Start(ctx, d.ID)
 	} else {

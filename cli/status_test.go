@@ -83,7 +83,7 @@ func TestStatus(t *testing.T) {
 		{"explain run --nope", 0, nil, 125, "Error: unknown flag: --nope\n\nUsage:  berth explain run "},
 		{"explain run img", 0, nil, 0, ""},
 		{"nope", 0, nil, 1, "Error: unknown command: berth nope\n\nRun 'berth --help' for more information\n"},
-		{"stpo", 0, nil, 1, "Error: unknown command: berth stpo. Did you mean \"stop\"?\n"},
+		{"sto", 0, nil, 1, "Error: unknown command: berth sto. Did you mean \"stop\"?\n"},
 		{"container nope", 0, nil, 1, "Error: unknown command: berth container nope\n\nRun 'berth container --help' for more information\n"},
 		{"container", 0, nil, 0, ""},
 		{"container ls", 0, nil, 0, ""},

@@ -11,7 +11,7 @@ import (
 
 // versionRow is what version shows; the names are docker's.
 type versionRow struct {
-	Version, GoVersion, Os, Arch, KernelVersion string //nolint:revive,staticcheck // docker's names
+	Version, GoVersion, Os, Arch, KernelVersion string
 }
 
 func versionCommand() *command {
