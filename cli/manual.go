@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Page is one manual page, in Markdown as go-md2man reads it.
+type Page struct {
+	// Name is the file's name without its section: "berth-run".
+	Name     string
+	Markdown string
+}
+
+// Manual renders the manual from the commands themselves: a page for each and
+// one for berth.
+func Manual() []Page {
+	s := newSession(Process{Args: []string{"berth"}, LookupEnv: func(string) (string, bool) { return "", false }})
+	pages := []Page{{Name: "berth", Markdown: overview()}}
+	for _, c := range commands() {
+		if !c.hidden {
+			pages = append(pages, Page{Name: "berth-" + c.name, Markdown: s.page(c)})
+		}
+	}
+	return pages
+}
+
+// page is the manual page of one command.
+func (s *session) page(c *command) string {
+	var b strings.Builder
+	path := s.path(c)
+	fmt.Fprintf(&b, "%% \"%s\" 1\n", strings.ToUpper("berth-"+c.name))
+	fmt.Fprintf(&b, "\n# NAME\n\nberth-%s - %s\n", c.name, lowerFirst(c.short))
+	fmt.Fprintf(&b, "\n# SYNOPSIS\n\n**%s** %s\n", path, escape(c.args))
+	if c.group != "" {
+		fmt.Fprintf(&b, "\n**berth %s %s** %s\n", c.group, c.groupNames[0], escape(c.args))
+	}
+	fmt.Fprintf(&b, "\n# DESCRIPTION\n\n%s\n", escape(c.about))
+	options, _ := c.build(s)
+	b.WriteString("\n# OPTIONS\n")
+	for _, o := range sortOptions(append(options, helpOption(options))) {
+		fmt.Fprintf(&b, "\n%s\n:   %s\n", o.synopsis(), escape(o.usage))
+	}
+	b.WriteString(exitStatus(c))
+	b.WriteString("\n# SEE ALSO\n\n**berth(1)**\n")
+	return b.String()
+}
+
+// synopsis is the option's forms in bold and its argument in italics.
+func (o *option) synopsis() string {
+	var forms []string
+	if o.short != "" {
+		forms = append(forms, "**-"+o.short+"**")
+	}
+	forms = append(forms, "**--"+o.name+"**")
+	if o.alias != "" {
+		forms = append(forms, "**--"+o.alias+"**")
+	}
+	text := strings.Join(forms, ", ")
+	switch {
+	case o.implied != "":
+		text += "[=*" + escape(o.arg) + "*]"
+	case o.arg != "":
+		text += " *" + escape(o.arg) + "*"
+	}
+	return text
+}
+
+func exitStatus(c *command) string {
+	switch {
+	case c.name == "run":
+		return "\n# EXIT STATUS\n\n" +
+			"**125** berth could not start the container.\n\n**126** The program is not executable.\n\n" +
+			"**127** The program was not found.\n\n**128+n** Signal n ended the program.\n\nOtherwise the program's own status.\n"
+	case c.name == "exec":
+		return "\n# EXIT STATUS\n\n" +
+			"**126** The program is not executable.\n\n**127** The program was not found.\n\n**1** There is no such container, or it does not run.\n\n" +
+			"**125** A flag could not be read.\n\nOtherwise the program's own status.\n"
+	}
+	return "\n# EXIT STATUS\n\n**0** All went well.\n\n**1** Something failed; what else was asked for has been done.\n\n**125** A flag could not be read.\n"
+}
+
+// overview is berth(1).
+func overview() string {
+	var b strings.Builder
+	b.WriteString("% \"BERTH\" 1\n\n# NAME\n\nberth - run containers without a daemon\n\n# SYNOPSIS\n\n**berth** [OPTIONS] COMMAND [ARG...]\n")
+	b.WriteString("\n# DESCRIPTION\n\nberth runs containers from one binary. Its commands and flags are docker's; nothing needs to run beforehand, and nothing stays but a small monitor for each container in the background.\n")
+	b.WriteString("\nThe image **box**, a small userland, is built in: **berth run --rm -it box** works without a network.\n")
+	for _, category := range []string{categoryContainers, categoryImages, categoryOther} {
+		fmt.Fprintf(&b, "\n# %s\n", strings.ToUpper(category))
+		list := slices.DeleteFunc(commands(), func(c *command) bool { return c.hidden || c.category != category })
+		slices.SortFunc(list, func(a, b *command) int { return strings.Compare(a.name, b.name) })
+		for _, c := range list {
+			fmt.Fprintf(&b, "\n**berth-%s(1)**\n:   %s\n", c.name, escape(c.short))
+		}
+	}
+	b.WriteString("\n# ENVIRONMENT\n\n**BERTH_ROOT**\n:   Where images and containers are kept (/var/lib/berth).\n\n**BERTH_RUNROOT**\n:   Where what ends with the boot is kept (/run/berth).\n")
+	b.WriteString("\n**BERTH_MODE**\n:   When set, the name that berth is called by has no say: a link named docker prints berth's texts, too.\n")
+	return b.String()
+}
+
+// escape keeps Markdown from reading signs that are meant as they are.
+func escape(s string) string {
+	return strings.NewReplacer("*", `\*`, "_", `\_`, "<", `\<`, ">", `\>`, "[", `\[`, "]", `\]`, "|", `\|`).Replace(s)
+}
+
+// lowerFirst makes a sentence a phrase: whatis(1) shows it behind a dash.
+func lowerFirst(s string) string { return strings.ToLower(s[:1]) + s[1:] }
