@@ -1,4 +1,10 @@
 // Command berth runs containers from one binary and without a daemon.
+//
+// The Go runtime would read our own cgroup's CPU limit at every start, to size
+// itself; a program that mostly waits for the kernel has no use for that.
+//
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
 package main
 
 import (

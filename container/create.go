@@ -207,7 +207,7 @@ func (e *Engine) erase(c *Config) error {
 func (e *Engine) eraseID(id, name string) error {
 	errs := []error{
 		e.removeRoot(id),
-		state.RemoveTree(e.Dirs.RunContainer(id)),
+		e.removeRun(id),
 	}
 	if name != "" {
 		errs = append(errs, state.Release(e.Dirs, name, id))
@@ -215,11 +215,32 @@ func (e *Engine) eraseID(id, name string) error {
 	return errors.Join(errs...)
 }
 
-// removeRoot removes the container's folder on disk. Most containers wrote
-// nothing: then four rmdirs do, where RemoveTree would rename and search.
+// removeRoot removes the container's folder on disk. Most containers that
+// remove themselves wrote nothing: then a few rmdirs do, where RemoveTree would
+// rename and search. The names are what overlayfs leaves in its work folder.
 func (e *Engine) removeRoot(id string) error {
 	dir := e.Dirs.Container(id)
-	for _, name := range []string{"/work/incompat/volatile", "/work/incompat", "/work/work", "/work", "/upper", ""} {
+	return removeKnown(dir,
+		[]string{"/work/work/incompat/volatile/dirty"},
+		[]string{"/work/work/incompat/volatile", "/work/work/incompat", "/work/work", "/work", "/upper"})
+}
+
+// removeRun removes the container's folder on the tmpfs.
+func (e *Engine) removeRun(id string) error {
+	return removeKnown(e.Dirs.RunContainer(id),
+		[]string{"/state.json", "/config.json", "/lock", "/attach.sock", "/container.log"}, nil)
+}
+
+// removeKnown removes a folder with the files and folders that are usually in
+// it; if there is more, all of it. Dying in the middle leaves what [Engine.List]
+// takes for a container that is being made, and Sweep removes.
+func removeKnown(dir string, files, folders []string) error {
+	for _, name := range files {
+		if err := unix.Unlink(dir + name); err != nil && err != unix.ENOENT && err != unix.ENOTDIR {
+			return state.RemoveTree(dir)
+		}
+	}
+	for _, name := range append(folders, "") {
 		if err := unix.Rmdir(dir + name); err != nil && err != unix.ENOENT {
 			return state.RemoveTree(dir)
 		}

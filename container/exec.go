@@ -46,11 +46,11 @@ func (e *Engine) Exec(ctx context.Context, ref string, o ExecOptions, stdio Stdi
 	if v.Status != Running {
 		return Exit{}, fmt.Errorf("container %s %w", v.ID, ErrNotRunning)
 	}
-	x := &execution{e: e, v: v, o: o, signals: make(chan os.Signal, 64)}
+	x := &execution{e: e, v: v, o: o}
 	if err := x.compile(); err != nil {
 		return Exit{}, &StartError{Code: 126, Err: err}
 	}
-	signal.Notify(x.signals)
+	x.signals = holdSignals()
 	defer signal.Stop(x.signals)
 	switch {
 	case o.Detach:

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -21,8 +22,7 @@ import (
 func (e *Engine) Run(ctx context.Context, c *Config, stdio Stdio) (Exit, error) {
 	// From here on a signal waits for the payload: one that ended this process
 	// half-way would leave the clearing up to the next command.
-	signals := make(chan os.Signal, 64)
-	signal.Notify(signals)
+	signals := holdSignals()
 	defer signal.Stop(signals)
 	if err := e.Create(ctx, c); err != nil {
 		return Exit{}, &StartError{Code: 125, Err: err}
@@ -31,6 +31,19 @@ func (e *Engine) Run(ctx context.Context, c *Config, stdio Stdio) (Exit, error) 
 	s.streams = &foreground{stdio: stdio, signals: signals, stop: make(chan struct{})}
 	return s.supervise(ctx)
 }
+
+// holdSignals catches what would end this process half-way. Each signal costs
+// the runtime a hand-over between threads, so these few must do until the
+// payload runs.
+func holdSignals() chan os.Signal {
+	signals := make(chan os.Signal, 64)
+	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGPIPE)
+	return signals
+}
+
+// restOfSignals is how long after the start the other signals are forwarded
+// too. Nobody sends them to a container that they cannot know to run yet.
+const restOfSignals = 20 * time.Millisecond
 
 // foreground are the streams of a container whose supervisor is the command
 // itself.
@@ -180,10 +193,13 @@ func (f *foreground) copyInput() {
 // forward passes on signals, but for those that are about this process: its
 // children, its terminal's stops, the runtime's preemption, and pipes.
 func (f *foreground) forward(run *nsenter.Run) {
+	rest := time.After(restOfSignals)
 	for {
 		select {
 		case <-f.stop:
 			return
+		case <-rest:
+			signal.Notify(f.signals)
 		case sig := <-f.signals:
 			n, ok := sig.(unix.Signal)
 			if !ok {

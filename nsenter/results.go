@@ -68,7 +68,11 @@ func (e *StepError) Error() string {
 		return fmt.Sprintf("step %d, %s: %v", e.Number, what, e.Err)
 	}
 	text := fmt.Sprintf("step %d, %s: %s: %v", e.Number, what, unix.ErrnoName(errno), errno)
-	if hint := Hint(e.Step.Call, errno); hint != "" {
+	call := e.Step.Call
+	if e.Step.Op != OpCall {
+		call = unix.SYS_CLONE3 // what can fail in a control step is its fork
+	}
+	if hint := Hint(call, errno); hint != "" {
 		text += " (" + hint + ")"
 	}
 	return text
