@@ -33,7 +33,7 @@ func (s *session) attach(ctx context.Context, ref string, o container.AttachOpti
 	if err != nil {
 		return err
 	}
-	v, err := b.Get(ref)
+	v, err := b.Get(ctx, ref)
 	if err != nil {
 		return err
 	}

@@ -29,8 +29,8 @@ type backend struct {
 // lookup finds containers.
 type lookup interface {
 	Resolve(ref string) (string, error)
-	Get(ref string) (*container.View, error)
-	List() ([]*container.View, error)
+	Get(ctx context.Context, ref string) (*container.View, error)
+	List(ctx context.Context) ([]*container.View, error)
 	LogPath(c *container.Config) string
 }
 

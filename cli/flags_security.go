@@ -59,7 +59,7 @@ func (f *securityFlags) apply(d *draft) error {
 		}
 		container.Privilege(d.Spec, devices)
 		d.Privileged, d.Seccomp = true, "unconfined"
-		for _, field := range []string{"process.capabilities", "linux.seccomp", "linux.maskedPaths", "linux.readonlyPaths", "linux.resources.devices"} {
+		for _, field := range []string{"process.capabilities", "process.capabilities.bounding", "linux.seccomp", "linux.maskedPaths", "linux.readonlyPaths", "linux.resources.devices"} {
 			d.asked(field, "--privileged")
 		}
 	}
@@ -123,6 +123,7 @@ func (f *securityFlags) applyCapabilities(d *draft) error {
 		}
 	}
 	d.asked("process.capabilities", from)
+	d.asked("process.capabilities.bounding", from)
 	return nil
 }
 

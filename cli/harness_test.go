@@ -88,7 +88,7 @@ func (w *world) Exec(_ context.Context, ref string, o container.ExecOptions, io 
 	return w.exit, w.err
 }
 
-func (w *world) Get(ref string) (*container.View, error) {
+func (w *world) Get(_ context.Context, ref string) (*container.View, error) {
 	for _, v := range w.views {
 		if v.Name == ref || v.ID == ref {
 			return v, nil
@@ -98,17 +98,17 @@ func (w *world) Get(ref string) (*container.View, error) {
 }
 
 func (w *world) Resolve(ref string) (string, error) {
-	v, err := w.Get(ref)
+	v, err := w.Get(context.Background(), ref)
 	if err != nil {
 		return "", err
 	}
 	return v.ID, nil
 }
 
-func (w *world) List() ([]*container.View, error)   { return w.views, nil }
+func (w *world) List(context.Context) ([]*container.View, error)   { return w.views, nil }
 func (w *world) LogPath(c *container.Config) string { return "/log/" + c.ID }
 func (w *world) note(call string)                   { w.calls = append(w.calls, strings.TrimSpace(call)) }
-func (w *world) known(ref string) error             { _, err := w.Get(ref); return err }
+func (w *world) known(ref string) error             { _, err := w.Get(context.Background(), ref); return err }
 
 // fakeImages knows images by their names.
 type fakeImages struct {

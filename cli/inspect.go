@@ -84,7 +84,7 @@ func (s *session) inspect(f *inspectFlags, refs []string) error {
 // find looks for a container, then for an image.
 func (f *inspectFlags) find(b *backend, ref string) (any, error) {
 	if f.kind != "image" {
-		v, err := b.Get(ref)
+		v, err := b.Get(ctx, ref)
 		if err == nil {
 			return describeContainer(b, v, f.size), nil
 		}

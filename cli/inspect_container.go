@@ -23,6 +23,7 @@ type containerDetails struct {
 	LogPath, Name     string
 	RestartCount      int
 	Driver, Platform  string
+	GraphDriver       graphDriver
 	HostConfig        hostConfig
 	Mounts            []mountPoint
 	Config            containerConfig
@@ -125,8 +126,11 @@ func describeContainer(b *backend, v *container.View, size bool) containerDetail
 	if v.Log.Driver == "json-file" {
 		d.LogPath = b.LogPath(v.Config)
 	}
+	d.GraphDriver = graphDriver{Name: d.Driver, Data: map[string]string{
+		"LowerDir": strings.Join(v.Layers, ":"), "UpperDir": b.upper(v.ID),
+	}}
 	if len(v.Layers) == 0 {
-		d.Driver = "rootfs"
+		d.Driver, d.GraphDriver = "rootfs", graphDriver{Name: "rootfs", Data: map[string]string{"Root": v.Spec.Root.Path}}
 	}
 	if size {
 		n := treeSize(b.upper(v.ID))

@@ -22,11 +22,7 @@ func killCommand() *command {
 						return err
 					}
 					return s.onEach(func(b *backend, ref string) error {
-						id, err := b.Resolve(ref)
-						if err != nil {
-							return err
-						}
-						return b.Kill(ctx, id, sig)
+						return b.Kill(ctx, ref, sig)
 					})(args)
 				}
 		},

@@ -65,7 +65,7 @@ func (s *session) logs(ctx context.Context, f *logsFlags, ref string, now time.T
 	if err != nil {
 		return err
 	}
-	v, err := b.Get(ref)
+	v, err := b.Get(ctx, ref)
 	if err != nil {
 		return err
 	}

@@ -67,7 +67,7 @@ func (s *session) ps(f *psFlags, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	views, err := b.List()
+	views, err := b.List(ctx)
 	if err != nil {
 		return err
 	}

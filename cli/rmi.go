@@ -51,7 +51,7 @@ func (s *session) removeImages(ctx context.Context, refs []string, force bool) e
 // imageUsers lists the containers of an image. When the containers cannot be
 // listed, one is claimed to run, so that nothing is removed on a guess.
 func (b *backend) imageUsers(id image.Digest) []image.User {
-	views, err := b.List()
+	views, err := b.List(ctx)
 	if err != nil {
 		return []image.User{{Container: "(unknown: " + err.Error() + ")", Running: true}}
 	}
