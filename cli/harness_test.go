@@ -105,10 +105,10 @@ func (w *world) Resolve(ref string) (string, error) {
 	return v.ID, nil
 }
 
-func (w *world) List(context.Context) ([]*container.View, error)   { return w.views, nil }
-func (w *world) LogPath(c *container.Config) string { return "/log/" + c.ID }
-func (w *world) note(call string)                   { w.calls = append(w.calls, strings.TrimSpace(call)) }
-func (w *world) known(ref string) error             { _, err := w.Get(context.Background(), ref); return err }
+func (w *world) List(context.Context) ([]*container.View, error) { return w.views, nil }
+func (w *world) LogPath(c *container.Config) string              { return "/log/" + c.ID }
+func (w *world) note(call string)                                { w.calls = append(w.calls, strings.TrimSpace(call)) }
+func (w *world) known(ref string) error                          { _, err := w.Get(context.Background(), ref); return err }
 
 // fakeImages knows images by their names.
 type fakeImages struct {

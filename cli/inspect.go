@@ -20,7 +20,7 @@ func inspectCommand() *command {
 		build: func(s *session) ([]*option, action) {
 			var f inspectFlags
 			return append(f.options(), textOption(&f.kind, "type", "string", "Only inspect objects of the given type: container or image")),
-				func(_ context.Context, args []string) error { return s.inspect(&f, args) }
+				func(ctx context.Context, args []string) error { return s.inspect(ctx, &f, args) }
 		},
 	}
 }
@@ -33,7 +33,7 @@ func inspectOf(kind string) *command {
 	c.short = "Display detailed information on one or more " + kind + "s"
 	c.build = func(s *session) ([]*option, action) {
 		f := inspectFlags{kind: kind}
-		return f.options(), func(_ context.Context, args []string) error { return s.inspect(&f, args) }
+		return f.options(), func(ctx context.Context, args []string) error { return s.inspect(ctx, &f, args) }
 	}
 	return c
 }
@@ -50,7 +50,7 @@ func (f *inspectFlags) options() []*option {
 	}
 }
 
-func (s *session) inspect(f *inspectFlags, refs []string) error {
+func (s *session) inspect(ctx context.Context, f *inspectFlags, refs []string) error {
 	switch f.kind {
 	case "", "container", "image":
 	default:
@@ -66,7 +66,7 @@ func (s *session) inspect(f *inspectFlags, refs []string) error {
 	}
 	found := []any{}
 	missing := s.each(refs, func(ref string) error {
-		object, err := f.find(b, ref)
+		object, err := f.find(ctx, b, ref)
 		if err == nil {
 			found = append(found, object)
 		}
@@ -82,7 +82,7 @@ func (s *session) inspect(f *inspectFlags, refs []string) error {
 }
 
 // find looks for a container, then for an image.
-func (f *inspectFlags) find(b *backend, ref string) (any, error) {
+func (f *inspectFlags) find(ctx context.Context, b *backend, ref string) (any, error) {
 	if f.kind != "image" {
 		v, err := b.Get(ctx, ref)
 		if err == nil {

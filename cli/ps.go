@@ -57,12 +57,12 @@ func psCommand() *command {
 				switchOption(&f.noTrunc, "no-trunc", "Don't truncate output"),
 				switchOption(&f.quiet, "q,quiet", "Only display container IDs"),
 				switchOption(&f.size, "s,size", "Display total file sizes"),
-			}, func(context.Context, []string) error { return s.ps(&f, time.Now()) }
+			}, func(ctx context.Context, _ []string) error { return s.ps(ctx, &f, time.Now()) }
 		},
 	}
 }
 
-func (s *session) ps(f *psFlags, now time.Time) error {
+func (s *session) ps(ctx context.Context, f *psFlags, now time.Time) error {
 	b, err := s.open()
 	if err != nil {
 		return err

@@ -31,7 +31,8 @@ func (s *session) removeImages(ctx context.Context, refs []string, force bool) e
 		return err
 	}
 	return s.each(refs, func(ref string) error {
-		untagged, deleted, err := b.images.Remove(ctx, ref, image.RemoveOptions{Force: force}, b.imageUsers)
+		untagged, deleted, err := b.images.Remove(ctx, ref, image.RemoveOptions{Force: force},
+			func(id image.Digest) []image.User { return b.imageUsers(ctx, id) })
 		for _, name := range untagged {
 			fmt.Fprintf(s.out, "Untagged: %s\n", name)
 		}
@@ -50,7 +51,7 @@ func (s *session) removeImages(ctx context.Context, refs []string, force bool) e
 
 // imageUsers lists the containers of an image. When the containers cannot be
 // listed, one is claimed to run, so that nothing is removed on a guess.
-func (b *backend) imageUsers(id image.Digest) []image.User {
+func (b *backend) imageUsers(ctx context.Context, id image.Digest) []image.User {
 	views, err := b.List(ctx)
 	if err != nil {
 		return []image.User{{Container: "(unknown: " + err.Error() + ")", Running: true}}

@@ -21,7 +21,7 @@ type AttachOptions struct {
 // Attach connects the caller's streams with a running container until its end,
 // or until the detach keys. Several callers may be attached.
 func (e *Engine) Attach(ctx context.Context, ref string, o AttachOptions, stdio Stdio) (code int, detached bool, err error) {
-	v, err := e.Get(ref)
+	v, err := e.Get(ctx, ref)
 	if err != nil {
 		return 0, false, err
 	}

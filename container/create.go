@@ -30,7 +30,7 @@ func (e *Engine) Create(ctx context.Context, c *Config) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := e.name(c); err != nil {
+	if err := e.name(ctx, c); err != nil {
 		return err
 	}
 	if err := e.record(c); err != nil {
@@ -40,7 +40,7 @@ func (e *Engine) Create(ctx context.Context, c *Config) error {
 }
 
 // name gives the container an ID and claims its name, which reserves both.
-func (e *Engine) name(c *Config) error {
+func (e *Engine) name(ctx context.Context, c *Config) error {
 	if c.ID == "" {
 		id, err := state.NewID()
 		if err != nil {
@@ -58,12 +58,12 @@ func (e *Engine) name(c *Config) error {
 		if !state.ValidName(c.Name) {
 			return &state.InvalidNameError{Name: c.Name}
 		}
-		return e.claim(c, c.Name)
+		return e.claim(ctx, c, c.Name)
 	}
 	for attempt := 0; ; attempt++ {
 		name := state.RandomName(c.ID, attempt)
 		var taken *state.NameInUseError
-		err := e.claim(c, name)
+		err := e.claim(ctx, c, name)
 		if errors.As(err, &taken) {
 			continue
 		}
@@ -74,14 +74,14 @@ func (e *Engine) name(c *Config) error {
 
 // claim reserves a name. When it is taken by a container that is gone or
 // settles now, it is free at the second try.
-func (e *Engine) claim(c *Config, name string) error {
+func (e *Engine) claim(ctx context.Context, c *Config, name string) error {
 	err := state.Claim(e.Dirs, name, c.ID, e.self)
 	var taken *state.NameInUseError
 	if !errors.As(err, &taken) {
 		return err
 	}
 	// A container that removes itself may have lost its supervisor.
-	if _, viewErr := e.view(taken.ID); viewErr != nil && !errors.Is(viewErr, os.ErrNotExist) {
+	if _, viewErr := e.view(ctx, taken.ID); viewErr != nil && !errors.Is(viewErr, os.ErrNotExist) {
 		return err
 	}
 	return state.Claim(e.Dirs, name, c.ID, e.self)

@@ -36,7 +36,7 @@ type detached struct {
 
 // open makes the streams' ends, serves the attach socket, and waits for the
 // command's word to go on.
-func (d *detached) open(s *supervisor) (nsenter.Options, error) {
+func (d *detached) open(ctx context.Context, s *supervisor) (nsenter.Options, error) {
 	var o nsenter.Options
 	var err error
 	if d.log, err = openLog(s); err != nil {
@@ -49,7 +49,7 @@ func (d *detached) open(s *supervisor) (nsenter.Options, error) {
 	} else if err := d.pipes(s.c.OpenStdin, &o); err != nil {
 		return o, err
 	}
-	if err := d.serve(s.e.attachPath(s.c.ID)); err != nil {
+	if err := d.serve(ctx, s.e.attachPath(s.c.ID)); err != nil {
 		return o, err
 	}
 	if err := tell(report{Stage: "listening"}); err != nil {
@@ -96,9 +96,9 @@ func (d *detached) both(name string, clients io.Writer) io.Writer {
 }
 
 // serve accepts clients until close.
-func (d *detached) serve(path string) error {
+func (d *detached) serve(ctx context.Context, path string) error {
 	// Streams outlive the start, whose context may end with it.
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	d.stop = cancel
 	var err error
 	if d.listener, err = attach.Listen(ctx, path); err != nil {
@@ -181,11 +181,11 @@ func (d *detached) drain() { d.copies.Wait() }
 const endTime = 30 * time.Second
 
 // end tells the clients how it ended.
-func (d *detached) end(x Exit) {
+func (d *detached) end(ctx context.Context, x Exit) {
 	if d.server == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), endTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTime)
 	defer cancel()
 	st := attach.Status{OOM: x.OOMKilled}
 	if x.Code != nil {

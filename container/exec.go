@@ -39,7 +39,7 @@ type ExecOptions struct {
 
 // Exec runs a program in a running container and returns how it ended.
 func (e *Engine) Exec(ctx context.Context, ref string, o ExecOptions, stdio Stdio) (Exit, error) {
-	v, err := e.Get(ref)
+	v, err := e.Get(ctx, ref)
 	if err != nil {
 		return Exit{}, err
 	}
@@ -273,10 +273,10 @@ func (x *execution) interact(ctx context.Context, stdio Stdio) (Exit, error) {
 	d := &detached{server: attach.NewServer(true)}
 	defer d.close()
 	socket := path.Join(x.e.Dirs.RunContainer(x.v.ID), "exec-"+strconv.Itoa(os.Getpid())+".sock")
-	if err := d.serve(socket); err != nil {
+	if err := d.serve(ctx, socket); err != nil {
 		return Exit{}, &StartError{Code: 126, Err: err}
 	}
-	defer os.Remove(socket)
+	defer func() { _ = os.Remove(socket) }() // with the container's folder it may be gone
 	client, err := attach.Dial(ctx, socket, attach.ClientOptions{
 		Stdin: stdio.In, Stdout: stdio.Out, Stderr: stdio.Err, TTY: true, DetachKeys: x.o.DetachKeys, Lossless: true,
 	})
@@ -285,13 +285,13 @@ func (x *execution) interact(ctx context.Context, stdio Stdio) (Exit, error) {
 	}
 	run, err := x.begin(ctx, nsenter.Options{Keep: []nsenter.Slot{x.terminal.Master}})
 	if err != nil {
-		client.Close()
+		_ = client.Close() // the error to report is the start's
 		return Exit{}, err
 	}
 	defer run.Close()
 	d.run = run
 	d.attachTerminal(run.Fd(x.terminal.Master))
-	go d.finish(run)
+	go d.finish(ctx, run)
 	code, _, err := attachResult(client.Run(ctx))
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return Exit{}, err
@@ -300,13 +300,13 @@ func (x *execution) interact(ctx context.Context, stdio Stdio) (Exit, error) {
 }
 
 // finish waits for the program and tells the client how it ended.
-func (d *detached) finish(run *nsenter.Run) {
+func (d *detached) finish(ctx context.Context, run *nsenter.Run) {
 	status, err := run.Wait()
 	if err != nil {
 		return
 	}
 	d.drain()
-	d.end(ended(status))
+	d.end(ctx, ended(status))
 }
 
 // ended is the record of a wait status.

@@ -69,7 +69,7 @@ type output struct {
 // terminal of the host: it could open it anew through /proc, for writing too,
 // or push characters into the terminal (CVE-2017-5226). A pipe leads nowhere
 // else, so one that the caller has is handed on as it is.
-func (f *foreground) open(s *supervisor) (nsenter.Options, error) {
+func (f *foreground) open(_ context.Context, s *supervisor) (nsenter.Options, error) {
 	var err error
 	if f.log, err = openLog(s); err != nil {
 		return nsenter.Options{}, err
@@ -226,7 +226,7 @@ func (f *foreground) closeTheirs() {
 }
 
 // end has nobody to tell: the caller gets the Exit.
-func (f *foreground) end(Exit) {}
+func (f *foreground) end(context.Context, Exit) {}
 
 // close releases what begin and open have made.
 func (f *foreground) close() {

@@ -20,7 +20,7 @@ const defaultStopTimeout = 10
 
 // Kill sends a signal to the container's first process.
 func (e *Engine) Kill(ctx context.Context, ref string, sig unix.Signal) error {
-	v, err := e.Get(ref)
+	v, err := e.Get(ctx, ref)
 	if err != nil {
 		return err
 	}
@@ -38,7 +38,7 @@ func (e *Engine) Kill(ctx context.Context, ref string, sig unix.Signal) error {
 // seconds (nil for the container's own; negative for ever). signal overrides
 // the container's stop signal. Stopping what does not run is no error.
 func (e *Engine) Stop(ctx context.Context, ref string, timeout *int, signal string) error {
-	v, err := e.Get(ref)
+	v, err := e.Get(ctx, ref)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (e *Engine) stopped(ctx context.Context, v *View, seconds int) error {
 	}
 	err := waitSupervisor(wait, v.Live)
 	if err == nil {
-		return e.settled(v.ID)
+		return e.settled(ctx, v.ID)
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -101,13 +101,13 @@ func (e *Engine) forceStop(ctx context.Context, v *View) error {
 	if err := waitSupervisor(limit, v.Live); err != nil {
 		return fmt.Errorf("wait for the end of container %s: %w", v.ID, err)
 	}
-	return e.settled(v.ID)
+	return e.settled(ctx, v.ID)
 }
 
 // settled looks at a container once more, so that a supervisor that died on
 // the way leaves nothing.
-func (e *Engine) settled(id string) error {
-	_, err := e.view(id)
+func (e *Engine) settled(ctx context.Context, id string) error {
+	_, err := e.view(ctx, id)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -117,7 +117,7 @@ func (e *Engine) settled(id string) error {
 // Wait blocks until the container's present run has ended and returns its exit
 // code; of one that does not run, the last one's.
 func (e *Engine) Wait(ctx context.Context, ref string) (int, error) {
-	v, err := e.Get(ref)
+	v, err := e.Get(ctx, ref)
 	if err != nil {
 		return 0, err
 	}
@@ -154,7 +154,7 @@ func (e *Engine) waitLive(ctx context.Context, v *View) (*Exit, error) {
 			return x, nil
 		}
 	}
-	after, err := e.view(v.ID)
+	after, err := e.view(ctx, v.ID)
 	if errors.Is(err, os.ErrNotExist) {
 		return &Exit{}, nil
 	}
@@ -166,7 +166,7 @@ func (e *Engine) waitLive(ctx context.Context, v *View) (*Exit, error) {
 
 // Remove removes a container; one that runs only with force.
 func (e *Engine) Remove(ctx context.Context, ref string, force bool) error {
-	v, err := e.Get(ref)
+	v, err := e.Get(ctx, ref)
 	if errors.Is(err, state.ErrCorrupt) || errors.Is(err, state.ErrVersion) {
 		return e.removeBroken(ctx, ref, force, err)
 	}
@@ -188,7 +188,7 @@ func (e *Engine) Remove(ctx context.Context, ref string, force bool) error {
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
+	defer unlock(lock)
 	// Somebody may have started it meanwhile.
 	if live, err := e.loadLive(v.ID); err == nil && live != nil && live.Supervisor.Alive() {
 		return fmt.Errorf("cannot remove container %q: %w: it was started just now", "/"+v.Name, ErrRunning)

@@ -46,7 +46,7 @@ type report struct {
 // Start starts a container that was created before, and returns once its
 // payload runs. Starting what runs is no error.
 func (e *Engine) Start(ctx context.Context, ref string) error {
-	v, err := e.Get(ref)
+	v, err := e.Get(ctx, ref)
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func (e *Engine) Start(ctx context.Context, ref string) error {
 // StartAttached is Start for a command that stays: it attaches first, so that
 // nothing that the payload prints is lost.
 func (e *Engine) StartAttached(ctx context.Context, ref string, o AttachOptions, stdio Stdio) (code int, detached bool, err error) {
-	v, err := e.Get(ref)
+	v, err := e.Get(ctx, ref)
 	if err != nil {
 		return 0, false, err
 	}
@@ -84,7 +84,7 @@ func (e *Engine) StartAttached(ctx context.Context, ref string, o AttachOptions,
 		return 0, false, &StartError{Code: 125, Err: err}
 	}
 	if err := m.start(); err != nil {
-		client.Close()
+		_ = client.Close() // the error to report is the start's
 		return 0, false, err
 	}
 	return attachResult(client.Run(ctx))

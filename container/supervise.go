@@ -36,19 +36,29 @@ type supervisor struct {
 // streams connect a payload with whoever is outside.
 type streams interface {
 	// open prepares the payload's ends, before the plan runs.
-	open(s *supervisor) (nsenter.Options, error)
+	open(ctx context.Context, s *supervisor) (nsenter.Options, error)
 	// begin starts to copy, once the payload runs.
 	begin(s *supervisor)
 	// drain waits, after the payload's end, until all output has arrived.
 	drain()
 	// end tells whoever is attached how the payload ended.
-	end(x Exit)
+	end(ctx context.Context, x Exit)
 	// close releases everything; it is called in any case.
 	close()
 }
 
 // settleTime bounds each part of the clearing up that waits for the kernel.
 const settleTime = 10 * time.Second
+
+// settling is the context of clearing up: that must happen also when the
+// caller's own context has ended.
+func settling(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+}
+
+// unlock releases a lock. Closing can only fail for a descriptor that is not
+// open, and then nothing is locked.
+func unlock(lock *state.Locked) { _ = lock.Close() }
 
 // supervise runs one life of the container, from the compiling of its plan to
 // the record of its end.
@@ -59,8 +69,8 @@ func (s *supervisor) supervise(ctx context.Context) (Exit, error) {
 	if errors.Is(err, errStarted) {
 		return x, err // another supervisor's container: nothing here to settle
 	}
-	s.streams.end(x)
-	return x, errors.Join(err, s.settle(x))
+	s.streams.end(ctx, x)
+	return x, errors.Join(err, s.settle(ctx, x))
 }
 
 // errStarted is a container that another process has started.
@@ -89,10 +99,10 @@ func (s *supervisor) runPayload(ctx context.Context) (Exit, error) {
 		return Exit{Error: err.Error(), Started: s.live.Started, Finished: time.Now().UTC()}, err
 	}
 	finished := time.Now().UTC()
-	s.killRest()
+	s.killRest(ctx)
 	s.streams.drain()
 	code := exitCode(status)
-	return Exit{Code: &code, OOMKilled: s.oomKilled(code), Started: s.live.Started, Finished: finished}, nil
+	return Exit{Code: &code, OOMKilled: s.oomKilled(ctx, code), Started: s.live.Started, Finished: finished}, nil
 }
 
 // start brings the payload to life, or leaves nothing running.
@@ -119,7 +129,7 @@ func (s *supervisor) announce(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		defer lock.Close()
+		defer unlock(lock)
 		if live, err := s.e.loadLive(s.c.ID); err != nil || live != nil && live.Exit == nil && live.Supervisor.Alive() {
 			return errors.Join(errStarted, err)
 		}
@@ -141,7 +151,7 @@ func (s *supervisor) compile(context.Context) error {
 
 // execute runs the plan.
 func (s *supervisor) execute(ctx context.Context) error {
-	opts, err := s.streams.open(s)
+	opts, err := s.streams.open(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -191,9 +201,9 @@ func (s *supervisor) abort(cause error) error {
 
 // killRest ends what the payload left in its group: with a PID namespace of
 // its own the kernel has done so, without one nobody else would.
-func (s *supervisor) killRest() {
+func (s *supervisor) killRest(ctx context.Context) {
 	if !hasNewPIDNamespace(s.c.Spec) {
-		ctx, cancel := context.WithTimeout(context.Background(), settleTime)
+		ctx, cancel := settling(ctx)
 		defer cancel()
 		// The removal of the group reports what could not be killed.
 		_ = s.groups.Kill(ctx)
@@ -202,21 +212,21 @@ func (s *supervisor) killRest() {
 
 // oomKilled asks the group before it is removed. Only a killed payload or a
 // failed one can have met the limit.
-func (s *supervisor) oomKilled(code int) bool {
+func (s *supervisor) oomKilled(ctx context.Context, code int) bool {
 	if code == 0 {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), settleTime)
+	ctx, cancel := settling(ctx)
 	defer cancel()
 	n, err := s.groups.OOMKilled(ctx)
 	return err == nil && n > 0
 }
 
 // settle records the end and clears away what belonged to this life.
-func (s *supervisor) settle(x Exit) error {
+func (s *supervisor) settle(ctx context.Context, x Exit) error {
 	var errs []error
 	if s.groups != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), settleTime)
+		ctx, cancel := settling(ctx)
 		defer cancel()
 		errs = append(errs, s.groups.Remove(ctx))
 	}

@@ -16,12 +16,12 @@ import (
 
 // Get returns a container by id, name or unique id prefix. A container whose
 // supervisor died is settled first.
-func (e *Engine) Get(ref string) (*View, error) {
+func (e *Engine) Get(ctx context.Context, ref string) (*View, error) {
 	id, err := e.Resolve(ref)
 	if err != nil {
 		return nil, err
 	}
-	v, err := e.view(id)
+	v, err := e.view(ctx, id)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &state.NoSuchError{Ref: ref}
 	}
@@ -31,7 +31,7 @@ func (e *Engine) Get(ref string) (*View, error) {
 // List returns all containers, the newest first. It takes no lock but to
 // settle what lost its supervisor. A container whose record cannot be read is
 // there with the status Broken; the others do not suffer from it.
-func (e *Engine) List() ([]*View, error) {
+func (e *Engine) List(ctx context.Context) ([]*View, error) {
 	if err := e.prepare(); err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func (e *Engine) List() ([]*View, error) {
 	}
 	views := make([]*View, 0, len(ids))
 	for _, id := range ids {
-		v, err := e.view(id)
+		v, err := e.view(ctx, id)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			continue // gone between the listing and the look, or not there yet
@@ -56,7 +56,7 @@ func (e *Engine) List() ([]*View, error) {
 
 // view reads a container's records and judges its state by what the kernel
 // says, not by what was written.
-func (e *Engine) view(id string) (*View, error) {
+func (e *Engine) view(ctx context.Context, id string) (*View, error) {
 	c, err := e.load(id)
 	if err != nil {
 		return nil, err
@@ -69,7 +69,7 @@ func (e *Engine) view(id string) (*View, error) {
 		if live.Supervisor.AliveIn(e.self.BootID) {
 			return e.runningView(c, live), nil
 		}
-		if err := e.settleLost(c, live); err != nil {
+		if err := e.settleLost(ctx, c, live); err != nil {
 			return nil, fmt.Errorf("settle container %s: %w", id, err)
 		}
 		if c.AutoRemove {
@@ -100,14 +100,14 @@ func (e *Engine) runningView(c *Config, live *Live) *View {
 // settleLost does what a dead supervisor could not do any more: it ends what
 // is left of the payload, records the end with an unknown exit code, and
 // clears up. Several processes may come here at once.
-func (e *Engine) settleLost(c *Config, seen *Live) error {
-	ctx, cancel := context.WithTimeout(context.Background(), settleTime)
+func (e *Engine) settleLost(ctx context.Context, c *Config, seen *Live) error {
+	ctx, cancel := settling(ctx)
 	defer cancel()
 	lock, err := e.lock(ctx, c.ID)
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
+	defer unlock(lock)
 	live, err := e.loadLive(c.ID)
 	if err != nil || live == nil || live.Supervisor != seen.Supervisor {
 		return err // somebody else was faster

@@ -72,10 +72,7 @@ func (e *encoder) step(at int, s *Step, lookup slotLookup) error {
 	le.PutUint32(e.buf[at+4:], uint32(s.Out))
 	le.PutUint32(e.buf[at+8:], uint32(s.Call))
 	for i, a := range s.Args {
-		kind, value, err := e.arg(a, lookup)
-		if err != nil {
-			return err
-		}
+		kind, value := e.arg(a, lookup)
 		e.buf[at+16+i] = byte(kind)
 		le.PutUint64(e.buf[at+24+8*i:], value)
 	}
@@ -86,24 +83,24 @@ func (e *encoder) step(at int, s *Step, lookup slotLookup) error {
 }
 
 // arg returns the wire form of an argument.
-func (e *encoder) arg(a Arg, lookup slotLookup) (ArgKind, uint64, error) {
+func (e *encoder) arg(a Arg, lookup slotLookup) (ArgKind, uint64) {
 	switch a.kind {
 	case KindSlot:
 		value, fd, found := lookup(a.slot)
 		// A number is sent in place; an empty slot (-1) stays a slot, so
 		// that the child skips the step as it skips those of its own.
 		if found && !fd && value >= 0 {
-			return KindValue, uint64(value), nil
+			return KindValue, uint64(value)
 		}
-		return KindSlot, uint64(a.slot), nil
+		return KindSlot, uint64(a.slot)
 	case KindData:
 		d := a.resolve()
 		if d == nil {
-			return KindValue, 0, nil
+			return KindValue, 0
 		}
-		return KindData, uint64(e.place(d)), nil
+		return KindData, uint64(e.place(d))
 	default:
-		return KindValue, a.value, nil
+		return KindValue, a.value
 	}
 }
 

@@ -15,7 +15,7 @@ func CallName(nr uintptr) string {
 }
 
 // callName is a switch, not a map: a map would be built at every start.
-func callName(nr uintptr) string {
+func callName(nr uintptr) string { //nolint:cyclop // a table
 	switch nr {
 	case unix.SYS_OPENAT2:
 		return "openat2"
@@ -69,7 +69,7 @@ func callName(nr uintptr) string {
 }
 
 // mountCallName names the calls on mounts and files.
-func mountCallName(nr uintptr) string {
+func mountCallName(nr uintptr) string { //nolint:cyclop // a table
 	switch nr {
 	case unix.SYS_FSOPEN:
 		return "fsopen"
@@ -118,7 +118,7 @@ func mountCallName(nr uintptr) string {
 }
 
 // credentialCallName names the calls that change what a process may do.
-func credentialCallName(nr uintptr) string {
+func credentialCallName(nr uintptr) string { //nolint:cyclop // a table
 	switch nr {
 	case unix.SYS_PRCTL:
 		return "prctl"

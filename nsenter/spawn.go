@@ -16,12 +16,6 @@ import (
 // knows it, and believes it only when the descriptors are there too.
 const executorEnv = "_BERTH_EXECUTOR=1"
 
-// The child's descriptors beside stdio; executor.c knows them.
-const (
-	controlFd = 3
-	planFd    = 4
-)
-
 // The wire format of struct plan_message in executor.h.
 const (
 	maxMessageFds = 250
@@ -102,6 +96,8 @@ func (c *child) exec(attr *syscall.SysProcAttr, opts Options, theirs int) (int, 
 		}
 		return uintptr(null)
 	}
+	// The control socket is descriptor 3 and the plan's memory 4: executor.c
+	// knows them by number.
 	files := []uintptr{stdio(opts.Stdin), stdio(opts.Stdout), stdio(opts.Stderr), uintptr(theirs), uintptr(c.memory)}
 	if err != nil {
 		return 0, fmt.Errorf("open /dev/null: %w", err)

@@ -12,8 +12,9 @@ import (
 // its root. hold is a folder of the host that the root covers meanwhile; nobody
 // else sees it covered. propagation is the spec's rootfsPropagation.
 func (a *Assembly) Attach(hold, propagation string) error {
-	prop, rec, ok := uint64(unix.MS_PRIVATE), true, true
+	prop, rec := uint64(unix.MS_PRIVATE), true
 	if propagation != "" {
+		var ok bool
 		if prop, rec, ok = propagationOf(propagation); !ok {
 			return fmt.Errorf("linux.rootfsPropagation: %q is not a propagation", propagation)
 		}
