@@ -163,12 +163,6 @@ func (a *Assembly) unlock(t Terminal, owner nsenter.Arg, size *specs.Box) {
 		a.host(nsenter.Call(nsenter.Host, unix.SYS_IOCTL, nsenter.Fd(t.Master), nsenter.Int(unix.TIOCSWINSZ), nsenter.Bytes(ws, fmt.Sprintf("{rows=%d, cols=%d}", size.Height, size.Width))).
 			On("/dev/pts/0").For("process.consoleSize", "the payload's first look finds the right size"))
 	}
-	if size != nil && size.Height > 0 && size.Width > 0 {
-		ws := binary.NativeEndian.AppendUint16(nil, uint16(size.Height))
-		ws = append(binary.NativeEndian.AppendUint16(ws, uint16(size.Width)), 0, 0, 0, 0)
-		a.host(nsenter.Call(nsenter.Host, unix.SYS_IOCTL, nsenter.Fd(t.Master), nsenter.Int(unix.TIOCSWINSZ), nsenter.Bytes(ws, fmt.Sprintf("{rows=%d, cols=%d}", size.Height, size.Width))).
-			On("/dev/pts/0").For("process.consoleSize", "the payload's first look finds the right size"))
-	}
 	a.host(nsenter.Call(nsenter.Host, unix.SYS_FCHOWN, nsenter.Fd(t.Slave), owner, nsenter.Int(-1)).
 		On("/dev/pts/0").For(from, "the container's user may open its terminal by name"))
 }
