@@ -129,14 +129,46 @@ func validate(s *specs.Spec) error {
 	case s.Process.Cwd != "" && !path.IsAbs(s.Process.Cwd):
 		return fmt.Errorf("process.cwd: %q is not an absolute path", s.Process.Cwd)
 	}
-	for field, list := range map[string][]string{"process.args": s.Process.Args, "process.env": s.Process.Env} {
-		for _, v := range list {
+	if err := checkStrings(s); err != nil {
+		return err
+	}
+	return unsupported(s)
+}
+
+// checkStrings refuses a NUL in what becomes an argument of a system call: the
+// kernel would read what is before it, which is not what was asked for.
+func checkStrings(s *specs.Spec) error {
+	type field struct {
+		name   string
+		values []string
+	}
+	fields := []field{
+		{"process.args", s.Process.Args},
+		{"process.env", s.Process.Env},
+		{"process.cwd", []string{s.Process.Cwd}},
+		{"root.path", []string{s.Root.Path}},
+		{"hostname", []string{s.Hostname}},
+		{"domainname", []string{s.Domainname}},
+		{"linux.maskedPaths", s.Linux.MaskedPaths},
+		{"linux.readonlyPaths", s.Linux.ReadonlyPaths},
+	}
+	for i, m := range s.Mounts {
+		fields = append(fields, field{fmt.Sprintf("mounts[%d]", i), append([]string{m.Destination, m.Source, m.Type}, m.Options...)})
+	}
+	for _, n := range s.Linux.Namespaces {
+		fields = append(fields, field{"linux.namespaces", []string{n.Path}})
+	}
+	for _, d := range s.Linux.Devices {
+		fields = append(fields, field{"linux.devices", []string{d.Path}})
+	}
+	for _, f := range fields {
+		for _, v := range f.values {
 			if strings.IndexByte(v, 0) >= 0 {
-				return fmt.Errorf("%s: %q contains a NUL", field, v)
+				return fmt.Errorf("%s: %q contains a NUL", f.name, v)
 			}
 		}
 	}
-	return unsupported(s)
+	return nil
 }
 
 // unsupported names the first field that this version cannot honour: ignoring

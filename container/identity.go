@@ -152,6 +152,9 @@ func (i *Identity) find(who string, groupAdd []string, passwd io.Reader, group i
 	if err != nil {
 		return err
 	}
+	if slices.Contains(groupAdd, "") {
+		return fmt.Errorf("look up an additional group: its name is empty")
+	}
 	added, err := user.GetAdditionalGroups(groupAdd, strings.NewReader(groups.String()))
 	if err != nil {
 		return err

@@ -25,8 +25,10 @@ func sysctlNamespace(key string) (specs.LinuxNamespaceType, bool) {
 	return specs.NetworkNamespace, strings.HasPrefix(key, "net.")
 }
 
-// checkSysctl returns the path of a kernel parameter below /proc/sys. A slash
-// in a key stands for a dot in a name, as sysctl(8) has it ("net.ipv4.conf.eth0/1.mtu").
+// checkSysctl returns the path of a kernel parameter below /proc/sys. Keys are
+// written as sysctl(8) has them: the first separator decides which one it is,
+// and the other stands for a dot in a name ("net.ipv4.conf.eth0/1.mtu",
+// "net/ipv4/conf/eth0.1/mtu").
 func (c *compiler) checkSysctl(key, value string) (string, error) {
 	dotted := strings.ReplaceAll(key, "/", ".")
 	if key == "" || strings.HasPrefix(dotted, ".") || strings.Contains(dotted, "..") || strings.IndexByte(key+value, 0) >= 0 {
@@ -40,7 +42,7 @@ func (c *compiler) checkSysctl(key, value string) (string, error) {
 	if !c.newNamespace(ns) && !joined {
 		return "", fmt.Errorf("linux.sysctl: %q is not allowed in the host's %s namespace", key, ns)
 	}
-	if strings.Contains(key, "/") && !strings.Contains(key, ".") {
+	if i := strings.IndexAny(key, "./"); i >= 0 && key[i] == '/' {
 		return "sys/" + key, nil
 	}
 	return "sys/" + strings.NewReplacer(".", "/", "/", ".").Replace(key), nil
