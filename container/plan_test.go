@@ -119,7 +119,6 @@ func variants() map[string]func(*container.Input) {
 		}
 	}
 	return map[string]func(*container.Input){
-		"default":   func(*container.Input) {},
 		"read-only": spec(func(s *specs.Spec) { s.Root.Readonly = true }),
 		"terminal": spec(func(s *specs.Spec) {
 			s.Process.Terminal = true
@@ -141,30 +140,36 @@ func variants() map[string]func(*container.Input) {
 			in.Lookup = false
 			in.Spec.Process.User = specs.User{UID: 1000, GID: 1000, AdditionalGids: []uint32{4, 44}}
 		},
-		"init":            func(in *container.Input) { in.Init = true },
-		"detached":        func(in *container.Input) { in.Account, in.Volatile = true, false },
-		"folder":          func(in *container.Input) { in.Layers, in.Spec.Root.Path = nil, "/srv/root" },
-		"bind":            spec(bind("/srv/data", "/data", "rbind")),
-		"bind-ro":         spec(bind("/srv/data", "/data", "rbind", "ro")),
-		"bind-rro":        spec(bind("/srv/data", "/data", "rbind", "rro")),
-		"bind-shared":     spec(bind("/srv/data", "/data", "rbind", "rshared")),
-		"bind-slave":      spec(bind("/srv/data", "/data", "bind", "rslave")),
-		"bind-nested":     spec(func(s *specs.Spec) { bind("/srv/a", "/data")(s); bind("/srv/b", "/data/sub/dir", "ro")(s) }),
-		"bind-in-proc":    spec(bind("/srv/uptime", "/proc/uptime", "bind", "ro")),
-		"bind-file":       spec(bind("/etc/hosts", "/etc/hosts", "rbind", "ro", "nosuid", "noatime")),
-		"tmpfs":           spec(func(s *specs.Spec) { s.Mounts = append(s.Mounts, tmpfs("/run")) }),
-		"sysctl":          spec(func(s *specs.Spec) { s.Linux.Sysctl = sysctls() }),
-		"limits":          limits,
-		"no-new-privs":    spec(func(s *specs.Spec) { s.Process.NoNewPrivileges = true }),
-		"ambient":         spec(func(s *specs.Spec) { ambient(s.Process) }),
-		"host-network":    spec(func(s *specs.Spec) { remove(s, specs.NetworkNamespace); s.Hostname = "host" }),
-		"joins":           spec(joins),
-		"workdir":         spec(func(s *specs.Spec) { s.Process.Cwd = "/srv/app" }),
-		"propagation":     spec(func(s *specs.Spec) { s.Linux.RootfsPropagation = "rslave" }),
-		"oom-score":       spec(func(s *specs.Spec) { score := 500; s.Process.OOMScoreAdj = &score }),
-		"devices":         spec(func(s *specs.Spec) { s.Linux.Devices = extraDevices() }),
-		"masks-in-image":  spec(func(s *specs.Spec) { s.Linux.MaskedPaths = []string{"/etc/secret"}; s.Linux.ReadonlyPaths = []string{"/etc"} }),
-		"volume-over-run": spec(func(s *specs.Spec) { s.Mounts = append(s.Mounts, tmpfs("/run")); bind("/srv/sock", "/var/run/app.sock")(s) }),
+		"init":         func(in *container.Input) { in.Init = true },
+		"detached":     func(in *container.Input) { in.Account, in.Volatile = true, false },
+		"folder":       func(in *container.Input) { in.Layers, in.Spec.Root.Path = nil, "/srv/root" },
+		"bind":         spec(bind("/srv/data", "/data", "rbind")),
+		"bind-ro":      spec(bind("/srv/data", "/data", "rbind", "ro")),
+		"bind-rro":     spec(bind("/srv/data", "/data", "rbind", "rro")),
+		"bind-shared":  spec(bind("/srv/data", "/data", "rbind", "rshared")),
+		"bind-slave":   spec(bind("/srv/data", "/data", "bind", "rslave")),
+		"bind-nested":  spec(func(s *specs.Spec) { bind("/srv/a", "/data")(s); bind("/srv/b", "/data/sub/dir", "ro")(s) }),
+		"bind-in-proc": spec(bind("/srv/uptime", "/proc/uptime", "bind", "ro")),
+		"bind-file":    spec(bind("/etc/hosts", "/etc/hosts", "rbind", "ro", "nosuid", "noatime")),
+		"tmpfs":        spec(func(s *specs.Spec) { s.Mounts = append(s.Mounts, tmpfs("/run")) }),
+		"sysctl":       spec(func(s *specs.Spec) { s.Linux.Sysctl = sysctls() }),
+		"limits":       limits,
+		"no-new-privs": spec(func(s *specs.Spec) { s.Process.NoNewPrivileges = true }),
+		"ambient":      spec(func(s *specs.Spec) { ambient(s.Process) }),
+		"host-network": spec(func(s *specs.Spec) { remove(s, specs.NetworkNamespace); s.Hostname = "host" }),
+		"joins":        spec(joins),
+		"workdir":      spec(func(s *specs.Spec) { s.Process.Cwd = "/srv/app" }),
+		"propagation":  spec(func(s *specs.Spec) { s.Linux.RootfsPropagation = "rslave" }),
+		"oom-score":    spec(func(s *specs.Spec) { score := 500; s.Process.OOMScoreAdj = &score }),
+		"devices":      spec(func(s *specs.Spec) { s.Linux.Devices = extraDevices() }),
+		"masks-in-image": spec(func(s *specs.Spec) {
+			s.Linux.MaskedPaths = []string{"/etc/secret"}
+			s.Linux.ReadonlyPaths = []string{"/etc"}
+		}),
+		"volume-over-run": spec(func(s *specs.Spec) {
+			s.Mounts = append(s.Mounts, tmpfs("/run"))
+			bind("/srv/sock", "/var/run/app.sock")(s)
+		}),
 	}
 }
 
@@ -213,20 +218,22 @@ func extraDevices() []specs.LinuxDevice {
 	}
 }
 
-// TestPlans holds every variant on today's host, and on the other hosts
-// what differs there: the cgroups and the overlay.
+// TestPlans holds the default plan in full, and of every variant and every
+// other host what differs from it.
 func TestPlans(t *testing.T) {
 	all := hosts()
+	usual := explain(t, input(all["hybrid-6.18"]))
+	golden(t, "plan/default.txt", []byte(usual))
 	for name, change := range variants() {
 		t.Run(name, func(t *testing.T) {
 			in := input(all["hybrid-6.18"])
 			change(&in)
-			golden(t, "plan/"+name+".txt", explain(t, in))
+			golden(t, "plan/"+name+".diff", difference(usual, explain(t, in)))
 		})
 	}
 	for name, host := range all {
 		t.Run(name, func(t *testing.T) {
-			golden(t, "plan/host-"+name+".txt", explain(t, input(host)))
+			golden(t, "plan/host-"+name+".diff", difference(usual, explain(t, input(host))))
 		})
 		t.Run(name+" limits", func(t *testing.T) {
 			in := input(host)
@@ -236,24 +243,75 @@ func TestPlans(t *testing.T) {
 	}
 }
 
+// difference lists the steps that only one of two listings has, in order, with
+// a line of dots where both have the same.
+func difference(old, changed string) []byte {
+	a, b := steps(old), steps(changed)
+	// same[i][j] is the length of the longest common part of a[i:] and b[j:].
+	same := make([][]int, len(a)+1)
+	for i := range same {
+		same[i] = make([]int, len(b)+1)
+	}
+	for i := len(a) - 1; i >= 0; i-- {
+		for j := len(b) - 1; j >= 0; j-- {
+			if same[i][j] = max(same[i+1][j], same[i][j+1]); a[i] == b[j] {
+				same[i][j] = same[i+1][j+1] + 1
+			}
+		}
+	}
+	var out bytes.Buffer
+	dots := false
+	for i, j := 0, 0; i < len(a) || j < len(b); {
+		switch {
+		case i < len(a) && j < len(b) && a[i] == b[j]:
+			i, j, dots = i+1, j+1, true
+			continue
+		case dots:
+			out.WriteString("...\n")
+			dots = false
+		}
+		if j == len(b) || i < len(a) && same[i+1][j] >= same[i][j+1] {
+			out.WriteString("- " + a[i] + "\n")
+			i++
+		} else {
+			out.WriteString("+ " + b[j] + "\n")
+			j++
+		}
+	}
+	return out.Bytes()
+}
+
+// steps takes the numbers and the layout from the lines of a listing.
+func steps(text string) []string {
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	for i, line := range lines {
+		_, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		lines[i] = strings.Join(strings.Fields(rest), " ")
+	}
+	return lines
+}
+
+// lineWidth keeps a step on one line.
+const lineWidth = 4000
+
 // explain renders a plan, and makes sure that a second compilation is equal:
 // an order that comes from a map would differ sooner or later.
-func explain(t *testing.T, in container.Input) []byte {
+func explain(t *testing.T, in container.Input) string {
 	t.Helper()
-	var first []byte
+	var first string
 	for range 3 {
 		out, err := container.Compile(in)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var b bytes.Buffer
-		if err := teach.Explain(&b, out.Plan, teach.Options{Width: 160}); err != nil {
+		if err := teach.Explain(&b, out.Plan, teach.Options{Width: lineWidth}); err != nil {
 			t.Fatal(err)
 		}
-		if first == nil {
-			first = b.Bytes()
+		if first == "" {
+			first = b.String()
 		}
-		if diff := cmp.Diff(string(first), b.String()); diff != "" {
+		if diff := cmp.Diff(first, b.String()); diff != "" {
 			t.Fatalf("two plans of one input differ:\n%s", diff)
 		}
 		checkOrder(t, out.Plan)
@@ -272,10 +330,8 @@ func checkOrder(t *testing.T, p *nsenter.Plan) {
 			t.Errorf("step %d, %s: who asked for it (%q) and why (%q) must be said", i+1, s.Title(), s.From, s.Why)
 		}
 		for _, a := range s.Args {
-			// Functions fill slots that their step does not name.
-			if a.Kind() == nsenter.KindSlot && !filled[a.Slot()] && !strings.Contains("uid gid number of groups container", p.SlotName(a.Slot())) &&
-				!strings.HasPrefix(p.SlotName(a.Slot()), "/etc") && s.Who == nsenter.Child {
-				t.Errorf("step %d, %s: slot %s is empty", i+1, s.Title(), p.SlotName(a.Slot()))
+			if a.Kind() == nsenter.KindSlot && !filled[a.Slot()] && s.Who == nsenter.Child && !byFunction(p.SlotName(a.Slot())) {
+				t.Errorf("step %d, %s: nothing has filled slot %s", i+1, s.Title(), p.SlotName(a.Slot()))
 			}
 		}
 		if s.Out != nsenter.NoSlot {
@@ -295,10 +351,16 @@ func checkOrder(t *testing.T, p *nsenter.Plan) {
 	}
 }
 
+// byFunction tells the slots that a host step's function fills beside the one
+// that the step names.
+func byFunction(slot string) bool {
+	return slices.Contains([]string{"uid", "gid", "number of groups"}, slot) || strings.HasSuffix(slot, " tasks") || strings.HasPrefix(slot, "/etc")
+}
+
 // TestLegacyKernelsMountTheOverlay: fsconfig's lowerdir+ came with 6.8.
 func TestLegacyKernelsMountTheOverlay(t *testing.T) {
 	for name, host := range hosts() {
-		text := string(explain(t, input(host)))
+		text := explain(t, input(host))
 		if legacy := host.Kernel < 6008; strings.Contains(text, "scratch mount namespace") != legacy || strings.Contains(text, "lowerdir+") == legacy {
 			t.Errorf("%s: the wrong kind of overlay:\n%s", name, text)
 		}
@@ -346,4 +408,3 @@ func FuzzCompile(f *testing.F) {
 		}
 	})
 }
-
