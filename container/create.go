@@ -151,7 +151,7 @@ func (e *Engine) compile(c *Config, detached bool) (*Compiled, Host, error) {
 	}
 	limitFiles(c, host.NoFile)
 	compiled, err := Compile(Input{
-		Host: host, Spec: c.Spec, Layers: c.Layers, Upper: e.upperDir(c.ID), Work: e.workDir(c.ID),
+		Host: host, Spec: e.withNames(c), Layers: c.Layers, Upper: e.upperDir(c.ID), Work: e.workDir(c.ID),
 		Volatile: c.AutoRemove, Hold: e.Dirs.Run, Cgroup: path.Join(parent, c.ID), OwnCgroup: own,
 		Account: detached || !c.AutoRemove, Filter: filter, Lookup: true, GroupAdd: c.GroupAdd,
 		Init: c.Init, Tied: true, From: c.From,
@@ -228,7 +228,7 @@ func (e *Engine) removeRoot(id string) error {
 // removeRun removes the container's folder on the tmpfs.
 func (e *Engine) removeRun(id string) error {
 	return removeKnown(e.Dirs.RunContainer(id),
-		[]string{"/state.json", "/config.json", "/lock", "/attach.sock", "/container.log"}, nil)
+		[]string{"/state.json", "/container.json", "/hostname", "/hosts", "/resolv.conf", "/lock", "/attach.sock", "/container.log"}, nil)
 }
 
 // removeKnown removes a folder with the files and folders that are usually in

@@ -102,7 +102,7 @@ func (e *Engine) names() ([]state.Named, error) {
 // such a container does not outlive the boot.
 func (e *Engine) recordPath(c *Config) string {
 	if c.AutoRemove {
-		return path.Join(e.Dirs.RunContainer(c.ID), "config.json")
+		return path.Join(e.Dirs.RunContainer(c.ID), "container.json")
 	}
 	return path.Join(e.Dirs.Container(c.ID), "config.json")
 }
@@ -130,7 +130,7 @@ func (e *Engine) load(id string) (*Config, error) {
 	var c Config
 	err := state.ReadJSON(path.Join(e.Dirs.Container(id), "config.json"), &c)
 	if errors.Is(err, os.ErrNotExist) {
-		err = state.ReadJSON(path.Join(e.Dirs.RunContainer(id), "config.json"), &c)
+		err = state.ReadJSON(path.Join(e.Dirs.RunContainer(id), "container.json"), &c)
 	}
 	if err != nil {
 		return nil, err

@@ -120,7 +120,7 @@ func (s *supervisor) start(ctx context.Context) error {
 // announce makes the container this process's: whoever looks from now on finds
 // its supervisor, and settles the container should it die.
 func (s *supervisor) announce(ctx context.Context) error {
-	if err := s.e.writable(s.c.ID); err != nil {
+	if err := errors.Join(s.e.writable(s.c.ID), s.e.writeNames(s.c)); err != nil {
 		return err
 	}
 	if s.detached {

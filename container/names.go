@@ -1,0 +1,114 @@
+package container
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// nameFile is a file below /etc that berth makes for each container: image
+// and host cannot know what belongs in it.
+type nameFile struct {
+	name    string // below /etc and in the container's state folder
+	content func(c *Config) ([]byte, error)
+}
+
+// nameFiles are the files of a container's network.
+func nameFiles(network string) []nameFile {
+	if network == "host" {
+		return []nameFile{{"hostname", hostname}, {"hosts", hostFile("/etc/hosts")}, {"resolv.conf", hostFile("/etc/resolv.conf")}}
+	}
+	return []nameFile{{"hostname", hostname}, {"hosts", localHosts}}
+}
+
+// hostname is /etc/hostname.
+func hostname(c *Config) ([]byte, error) {
+	name := c.Spec.Hostname
+	if name == "" {
+		var err error
+		if name, err = os.Hostname(); err != nil {
+			return nil, fmt.Errorf("read host name: %w", err)
+		}
+	}
+	return []byte(name + "\n"), nil
+}
+
+// localHosts is the /etc/hosts of a container without a network.
+func localHosts(*Config) ([]byte, error) {
+	return []byte("127.0.0.1\tlocalhost\n" +
+		"::1\tlocalhost ip6-localhost ip6-loopback\n" +
+		"fe00::\tip6-localnet\n" +
+		"ff00::\tip6-mcastprefix\n" +
+		"ff02::1\tip6-allnodes\n" +
+		"ff02::2\tip6-allrouters\n"), nil
+}
+
+// hostFile copies a file of the host, for a container that shares its network.
+// A host without it has a container with an empty one.
+func hostFile(name string) func(*Config) ([]byte, error) {
+	return func(*Config) ([]byte, error) {
+		data, err := os.ReadFile(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		return data, err
+	}
+}
+
+// withNames returns the spec with the mounts of the name files. What the user
+// mounts himself is left alone.
+func (e *Engine) withNames(c *Config) *specs.Spec {
+	spec := *c.Spec
+	spec.Mounts = slices.Clone(spec.Mounts)
+	for _, f := range nameFiles(c.Network) {
+		dest := "/etc/" + f.name
+		if slices.ContainsFunc(spec.Mounts, func(m specs.Mount) bool {
+			d := path.Clean(m.Destination)
+			return d == dest || d == "/etc"
+		}) {
+			continue
+		}
+		spec.Mounts = append(spec.Mounts, specs.Mount{
+			Destination: dest, Type: "bind", Source: path.Join(e.Dirs.RunContainer(c.ID), f.name), Options: []string{"bind", "rprivate"},
+		})
+	}
+	return &spec
+}
+
+// writeNames writes the name files. Their mode does not depend on the caller's
+// umask: programs that are not root must be able to read them.
+func (e *Engine) writeNames(c *Config) error {
+	for _, f := range nameFiles(c.Network) {
+		data, err := f.content(c)
+		if err != nil {
+			return err
+		}
+		if err := writePublic(path.Join(e.Dirs.RunContainer(c.ID), f.name), data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writePublic writes a file that everybody may read, in place: a running
+// container has the very file mounted.
+func writePublic(file string, data []byte) error {
+	fd, err := unix.Open(file, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o644)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: file, Err: err}
+	}
+	defer unix.Close(fd)
+	if err := unix.Fchmod(fd, 0o644); err != nil {
+		return &os.PathError{Op: "chmod", Path: file, Err: err}
+	}
+	if _, err := unix.Write(fd, data); err != nil {
+		return &os.PathError{Op: "write", Path: file, Err: err}
+	}
+	return nil
+}
