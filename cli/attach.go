@@ -45,9 +45,20 @@ func (s *session) attach(ctx context.Context, ref string, o container.AttachOpti
 	case v.OpenStdin && v.Spec.Process.Terminal && !o.NoStdin && !isTerminal(s.stdio.In):
 		return fmt.Errorf("the input device is not a TTY")
 	}
-	code, _, err := b.Attach(ctx, v.ID, o, s.stdio)
+	code, left, err := b.Attach(ctx, v.ID, o, s.stdio)
 	if err != nil {
 		return err
 	}
+	b.settled(ctx, v.ID, left)
 	return exitWith(code)
+}
+
+// settled waits until the end of a container that was attached to is on record:
+// a script that goes on with rm or start must not find it running. The status
+// is known already, and with --rm the container may be gone, so that there is
+// nothing to fail.
+func (b *backend) settled(ctx context.Context, id string, left bool) {
+	if !left {
+		_, _ = b.Wait(ctx, id)
+	}
 }

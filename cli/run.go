@@ -125,9 +125,13 @@ func (s *session) start(ctx context.Context, b *backend, d *draft, f *runFlags) 
 	if f.detach {
 		err = b.Start(ctx, d.ID)
 	} else {
-		code, _, err = b.StartAttached(ctx, d.ID, container.AttachOptions{
+		var left bool
+		code, left, err = b.StartAttached(ctx, d.ID, container.AttachOptions{
 			DetachKeys: f.detachKeys, NoStdin: !d.OpenStdin, NoSigProxy: !f.sigProxy,
 		}, s.streams(d, f))
+		if err == nil {
+			b.settled(ctx, d.ID, left)
+		}
 	}
 	var failed *container.StartError
 	if errors.As(err, &failed) && d.AutoRemove {

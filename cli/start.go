@@ -54,9 +54,10 @@ func (s *session) startAttached(ctx context.Context, refs []string, o container.
 	if err != nil {
 		return err
 	}
-	code, _, err := b.StartAttached(ctx, id, o, s.stdio)
+	code, left, err := b.StartAttached(ctx, id, o, s.stdio)
 	if err != nil {
 		return startFailed(err)
 	}
+	b.settled(ctx, id, left)
 	return exitWith(code)
 }
