@@ -3,6 +3,8 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 
 	"berth/container"
@@ -130,8 +132,11 @@ func (s *session) report(cmd *command, err error) {
 		prefix = s.words.starting + prefix
 	}
 	s.complain(prefix, err.Error())
-	if errors.As(err, &hint) {
+	switch {
+	case errors.As(err, &hint):
 		fmt.Fprintf(s.err, "hint: %s\n", hint.hint)
+	case errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0:
+		fmt.Fprintln(s.err, "hint: berth needs root")
 	}
 	if cmd != nil && cmd.starts && s.words.starting != "" {
 		fmt.Fprintf(s.err, "\nRun '%s --help' for more information\n", s.path(cmd))

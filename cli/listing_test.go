@@ -1,7 +1,7 @@
 package cli
 
 import (
-	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -44,7 +44,7 @@ func psWorld() *world {
 	made.Status = container.Created
 	lost := stopped("lost", "d4")
 	lost.Exit.Code = nil
-	broken := &container.View{Config: &container.Config{ID: strings.Repeat("e5", 32)}, Status: container.Broken, Err: errors.New("record is corrupt")}
+	broken := &container.View{Config: &container.Config{ID: strings.Repeat("e5", 32)}, Status: container.Broken, Err: fmt.Errorf("read /x: %w: unexpected end", state.ErrCorrupt)}
 	w.views = []*container.View{running("up", "a1"), stopped("down", "b2"), made, lost, broken}
 	return w
 }
@@ -74,6 +74,7 @@ func TestPs(t *testing.T) {
 		"ps -f network=host --format {{.Names}}":                    "",
 		"ps -f volume=/dst --format {{.Names}}":                     "up\n",
 		"ps -f publish=80 --format {{.Names}}":                      "",
+		"ps -f status=broken --no-trunc --format {{.Status}}":       "Broken: read /x: record is corrupt: unexpected end\n",
 		"ps -f status=broken -q":                                    "e5e5e5e5e5e5\n",
 		`ps --format table\ {{.ID}}\t{{.Label\ "tier"}}`:            "CONTAINER ID   tier\na1a1a1a1a1a1   web\n",
 		"ps --format {{json\\ .Names}}":                             "\"up\"\n",

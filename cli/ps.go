@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	units "github.com/docker/go-units"
 
 	"berth/container"
+	"berth/state"
 )
 
 // containerRow is a container as ps shows it. The fields are those of docker's
@@ -128,6 +130,8 @@ func (f *psFlags) row(b *backend, v *container.View, now time.Time) containerRow
 		r.labels = map[string]string{}
 		if !f.noTrunc {
 			r.ID = shortID(r.ID)
+		} else if v.Err != nil {
+			r.Status = "Broken: " + v.Err.Error()
 		}
 		return r
 	}
@@ -189,10 +193,17 @@ func statusText(v *container.View, now time.Time) string {
 	case container.Dead:
 		return "Dead"
 	}
-	if v.Err != nil {
-		return "Broken: " + v.Err.Error()
+	return "Broken" + brokenText(v.Err)
+}
+
+// brokenText is why a record cannot be read, short enough for a column.
+func brokenText(err error) string {
+	for _, cause := range []error{state.ErrCorrupt, state.ErrVersion, state.ErrTooLarge} {
+		if errors.Is(err, cause) {
+			return ": " + cause.Error()
+		}
 	}
-	return "Broken"
+	return ""
 }
 
 // pairs is a map in docker's one-line form.
