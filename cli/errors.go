@@ -117,14 +117,7 @@ func (s *session) report(cmd *command, err error) {
 		return
 	}
 	if errors.As(err, &usage) {
-		s.complain(s.words.usage, usage.text)
-		if usage.hint != "" {
-			fmt.Fprintf(s.err, "hint: %s\n", usage.hint)
-		}
-		if usage.usage != "" {
-			fmt.Fprintf(s.err, "\nUsage:  %s\n", usage.usage)
-		}
-		fmt.Fprintf(s.err, "\nRun '%s --help' for more information\n", usage.path)
+		s.reportUsage(usage)
 		return
 	}
 	prefix := s.words.failure
@@ -141,6 +134,18 @@ func (s *session) report(cmd *command, err error) {
 	if cmd != nil && cmd.starts && s.words.starting != "" {
 		fmt.Fprintf(s.err, "\nRun '%s --help' for more information\n", s.path(cmd))
 	}
+}
+
+// reportUsage prints a refusal with the usage line below.
+func (s *session) reportUsage(e *usageError) {
+	s.complain(s.words.usage, e.text)
+	if e.hint != "" {
+		fmt.Fprintf(s.err, "hint: %s\n", e.hint)
+	}
+	if e.usage != "" {
+		fmt.Fprintf(s.err, "\nUsage:  %s\n", e.usage)
+	}
+	fmt.Fprintf(s.err, "\nRun '%s --help' for more information\n", e.path)
 }
 
 // complain prints one line, whatever an error's text contains.

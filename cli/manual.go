@@ -68,12 +68,12 @@ func (o *option) synopsis() string {
 }
 
 func exitStatus(c *command) string {
-	switch {
-	case c.name == "run":
+	switch c.name {
+	case "run":
 		return "\n# EXIT STATUS\n\n" +
 			"**125** berth could not start the container.\n\n**126** The program is not executable.\n\n" +
 			"**127** The program was not found.\n\n**128+n** Signal n ended the program.\n\nOtherwise the program's own status.\n"
-	case c.name == "exec":
+	case "exec":
 		return "\n# EXIT STATUS\n\n" +
 			"**126** The program is not executable.\n\n**127** The program was not found.\n\n**1** There is no such container, or it does not run.\n\n" +
 			"**125** A flag could not be read.\n\nOtherwise the program's own status.\n"
