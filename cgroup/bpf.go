@@ -12,16 +12,16 @@ import (
 // as bpf(2) takes them on 64-bit machines.
 
 type bpfLoad struct {
-	kind     uint32
-	count    uint32
-	code     unsafe.Pointer
-	license  unsafe.Pointer
-	logLevel uint32
-	logSize  uint32
-	log      uint64
-	version  uint32
-	flags    uint32
-	name     [16]byte
+	kind    uint32
+	count   uint32
+	code    unsafe.Pointer
+	license unsafe.Pointer
+	_       uint32 // log_level
+	_       uint32 // log_size
+	_       uint64 // log_buf
+	_       uint32 // kern_version
+	_       uint32 // prog_flags
+	name    [16]byte
 }
 
 type bpfAttach struct {
@@ -34,9 +34,9 @@ type bpfAttach struct {
 type bpfQuery struct {
 	target uint32
 	kind   uint32
-	flags  uint32
-	attach uint32
-	ids    uint64
+	_      uint32 // query_flags
+	_      uint32 // attach_flags
+	_      uint64 // prog_ids
 	count  uint32
 	_      uint32
 }

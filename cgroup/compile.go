@@ -65,6 +65,8 @@ type compiler struct {
 	settings []setting
 	policy   *policy
 	filter   *filter // nil when all devices are allowed, or v2 is missing
+	// fallback is the v1 devices hierarchy for where the filter is refused.
+	fallback *Hierarchy
 	out      Placement
 }
 
@@ -74,6 +76,7 @@ type compiler struct {
 // Device rules of nil resources, or an empty list, restrict nothing; a list
 // starts with nothing allowed.
 func Compile(p *nsenter.Plan, h Host, g Group, res *specs.LinuxResources) (Placement, error) {
+	h = h.private()
 	c := &compiler{plan: p, host: &h, group: &g, out: Placement{Born: nsenter.NoSlot}}
 	if err := CheckPath(g.Path); err != nil {
 		return c.out, err
@@ -85,13 +88,17 @@ func Compile(p *nsenter.Plan, h Host, g Group, res *specs.LinuxResources) (Place
 	if err := c.devices(res); err != nil {
 		return c.out, err
 	}
-	if v2 := h.V2(); v2 != nil {
-		c.unified(v2)
+	v1, err := c.wanted()
+	if err != nil {
+		return c.out, err
 	}
-	for i := range h.Hierarchies {
-		if x := &h.Hierarchies[i]; !x.V2 && c.wants(x) {
-			c.legacy(x)
+	if v2 := h.V2(); v2 != nil {
+		if err := c.unified(v2); err != nil {
+			return c.out, err
 		}
+	}
+	for _, x := range v1 {
+		c.legacy(x)
 	}
 	return c.out, nil
 }
@@ -106,11 +113,16 @@ func (c *compiler) devices(res *specs.LinuxResources) error {
 		return err
 	}
 	c.policy = p
+	old, _, err := c.host.find("devices", "")
+	if err != nil {
+		return err
+	}
 	if c.host.V2() != nil {
+		c.fallback = old
 		c.filter, err = compileFilter(p)
 		return err
 	}
-	if c.host.Find("devices") == nil {
+	if old == nil {
 		return fmt.Errorf("apply devices: this %s host has no controller devices: %w", c.host.Mode, ErrController)
 	}
 	_, err = p.v1Writes()
@@ -131,6 +143,24 @@ func (c *compiler) accounted() []string {
 	default:
 		return []string{"blkio", "cpuacct", "memory", "pids", "freezer"}
 	}
+}
+
+// wanted returns the v1 hierarchies that the container needs a group in.
+func (c *compiler) wanted() ([]*Hierarchy, error) {
+	var out []*Hierarchy
+	for i := range c.host.Hierarchies {
+		x := &c.host.Hierarchies[i]
+		if x.V2 || !c.wants(x) {
+			continue
+		}
+		if err := x.complete(); err != nil {
+			return nil, err
+		}
+		if x.Mount != "" {
+			out = append(out, x)
+		}
+	}
+	return out, nil
 }
 
 // wants tells whether the container needs a group in a v1 hierarchy.
@@ -171,7 +201,7 @@ func (c *compiler) legacy(x *Hierarchy) {
 	}
 	tasks := c.plan.NewSlot(x.Name + " tasks")
 	file := dir + "/tasks"
-	c.plan.Add(openStep(unix.AT_FDCWD, file, unix.O_WRONLY).To(tasks).
+	c.plan.Add(openStep(file, unix.O_WRONLY).To(tasks).
 		For(from, "open it here: the child resolves no paths"))
 	c.join(tasks, file, from)
 	c.done(x, dir)
@@ -233,7 +263,7 @@ func (c *compiler) set(dir string, s *setting) {
 	}
 	file := dir + "/" + s.files[0]
 	slot := c.plan.NewSlot(s.files[0])
-	open := openStep(unix.AT_FDCWD, file, unix.O_WRONLY).To(slot).For(from, s.why)
+	open := openStep(file, unix.O_WRONLY).To(slot).For(from, s.why)
 	if s.optional {
 		open = open.Tolerate(unix.ENOENT)
 	}
@@ -241,8 +271,8 @@ func (c *compiler) set(dir string, s *setting) {
 }
 
 // openStep opens a control file or a group.
-func openStep(dir int, file string, flags int) nsenter.Step {
-	return nsenter.Call(nsenter.Host, unix.SYS_OPENAT, nsenter.Int(dir), nsenter.Str(file), nsenter.Int(flags|unix.O_CLOEXEC), nsenter.Int(0)).
+func openStep(file string, flags int) nsenter.Step {
+	return nsenter.Call(nsenter.Host, unix.SYS_OPENAT, nsenter.Int(unix.AT_FDCWD), nsenter.Str(file), nsenter.Int(flags|unix.O_CLOEXEC), nsenter.Int(0)).
 		On(file)
 }
 
@@ -263,7 +293,7 @@ func (c *compiler) legacyDevices(dir string) {
 		if !ok {
 			slot = c.plan.NewSlot(w.file)
 			slots[w.file] = slot
-			c.plan.Add(openStep(unix.AT_FDCWD, file, unix.O_WRONLY).To(slot).For(from, "restrict devices"))
+			c.plan.Add(openStep(file, unix.O_WRONLY).To(slot).For(from, "restrict devices"))
 		}
 		c.plan.Add(writeStep(nsenter.Host, slot, file, w.value).For(from, "restrict devices"))
 	}

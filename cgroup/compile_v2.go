@@ -13,9 +13,17 @@ import (
 
 // unified makes the group in the v2 hierarchy and opens it for the child to be
 // born in.
-func (c *compiler) unified(v2 *Hierarchy) {
-	needed := c.neededV2(v2)
+func (c *compiler) unified(v2 *Hierarchy) error {
 	filterGroup, leaf := c.unifiedPath()
+	needed, err := c.neededV2()
+	if err != nil {
+		return err
+	}
+	if filterGroup == "" || len(needed) > 0 {
+		if err := c.host.readEnabled(v2); err != nil {
+			return err
+		}
+	}
 	parent, _ := split(c.group.Path)
 	c.enable(v2, "/", needed)
 	for _, level := range levels(parent) {
@@ -39,16 +47,17 @@ func (c *compiler) unified(v2 *Hierarchy) {
 		}
 	}
 	c.out.Born = c.plan.NewSlot("cgroup")
-	c.plan.Add(openStep(unix.AT_FDCWD, dir, unix.O_RDONLY|unix.O_DIRECTORY).To(c.out.Born).
+	c.plan.Add(openStep(dir, unix.O_RDONLY|unix.O_DIRECTORY).To(c.out.Born).
 		For("cgroup", "the child is born in it (CLONE_INTO_CGROUP), which waits for no lock"))
 	if c.filter != nil && filterGroup == "" {
 		c.ownFilter(dir)
 	}
 	c.done(v2, dir)
+	return nil
 }
 
 // neededV2 lists the v2 controllers that limits and statistics need, sorted.
-func (c *compiler) neededV2(v2 *Hierarchy) []string {
+func (c *compiler) neededV2() ([]string, error) {
 	var out []string
 	for i := range c.settings {
 		if s := &c.settings[i]; s.on.V2 && s.controller != "" {
@@ -56,12 +65,16 @@ func (c *compiler) neededV2(v2 *Hierarchy) []string {
 		}
 	}
 	for _, name := range c.accounted() {
-		if slices.Contains(v2.Controllers, name) {
+		x, err := c.host.Find(name)
+		if err != nil {
+			return nil, err
+		}
+		if x != nil && x.V2 {
 			out = append(out, name)
 		}
 	}
 	slices.Sort(out)
-	return slices.Compact(out)
+	return slices.Compact(out), nil
 }
 
 // enable hands controllers down to a group's children, as far as the host is
@@ -83,7 +96,7 @@ func (c *compiler) enable(v2 *Hierarchy, level string, needed []string) {
 	from := c.fieldsOf(asked)
 	why := "let children of this group have the controllers; it must hold no process itself"
 	c.plan.Add(
-		openStep(unix.AT_FDCWD, file, unix.O_WRONLY).To(slot).For(from, why),
+		openStep(file, unix.O_WRONLY).To(slot).For(from, why),
 		writeStep(nsenter.Host, slot, file, strings.Join(words, " ")).For(from, why),
 	)
 }
@@ -154,8 +167,8 @@ func (c *compiler) ownFilter(dir string) {
 // into that group takes a slot that otherwise stays empty, and is skipped.
 func (c *compiler) restrict(text, dir string, f func(*nsenter.Run) error) {
 	from, why := c.group.from("devices"), "allow no device but those listed, whatever nodes the payload makes"
-	old := c.host.Find("devices")
-	if old == nil || old.V2 {
+	old := c.fallback
+	if old == nil {
 		c.plan.Add(nsenter.Do(text, f).On(dir).For(from, why))
 		return
 	}

@@ -44,6 +44,10 @@
 //
 // # What a start costs
 //
+// Looking at a hybrid host costs 12 to 15 µs, most of it for reading
+// /proc/self/cgroup; each v1 hierarchy that is used adds 2 for checking its
+// mount. A v2 host without limits is not looked at any further than its type.
+//
 // On a hybrid host with docker's device rules and no limit: 15 to 25 µs to check
 // the filter, 30 to 50 to make the group, 10 to open it, 15 to be born in it,
 // 50 to 80 to remove it. Each v1 controller with a limit adds about 60 to make

@@ -1,16 +1,10 @@
 package cgroup
 
 import (
-	"errors"
 	"fmt"
-	"os"
-	"path"
-	"slices"
 	"strings"
 
 	"github.com/containerd/cgroups/v3"
-	"github.com/moby/sys/mountinfo"
-	"golang.org/x/sys/unix"
 )
 
 // Mode is which cgroup versions the host has mounted.
@@ -47,12 +41,19 @@ type Hierarchy struct {
 	Named string
 	// Mount is where the host has it.
 	Mount string
-	// Own is the group of the process that asked, relative to Mount.
+	// Own is the group of the process that asked, relative to Mount; empty on
+	// a v2 host, where finding the hierarchy does not tell it.
 	Own string
+
+	// pending is what Detect left to be looked at when it is needed: on v1
+	// whether Mount, the usual place, is right; on v2 the Controllers.
+	pending bool
 }
 
 // Host is what matters of a host's cgroups. It is plain data: plans can be
-// compiled for hosts that do not exist.
+// compiled for hosts that do not exist. A Host from [Detect] is completed by
+// those who use it, each in a copy of its own, so that a start looks only at
+// the hierarchies that its limits need.
 type Host struct {
 	Mode Mode
 	// Hierarchies are the v1 hierarchies in the kernel's order, then the v2
@@ -62,22 +63,15 @@ type Host struct {
 	// cgroup.subtree_control. A group that is missing here may not exist.
 	// The root is "/".
 	Enabled map[string][]string
+
+	// parent is the group down to which Enabled is still to be read, or "".
+	parent string
 }
 
 // V2 returns the unified hierarchy, or nil.
 func (h *Host) V2() *Hierarchy {
 	for i := range h.Hierarchies {
 		if h.Hierarchies[i].V2 {
-			return &h.Hierarchies[i]
-		}
-	}
-	return nil
-}
-
-// Find returns the hierarchy that has a controller, or nil.
-func (h *Host) Find(controller string) *Hierarchy {
-	for i := range h.Hierarchies {
-		if slices.Contains(h.Hierarchies[i].Controllers, controller) {
 			return &h.Hierarchies[i]
 		}
 	}
@@ -92,32 +86,32 @@ const (
 // Detect looks at the host. parent is the group that containers will be made
 // in ("/berth"): on v2 the controllers enabled on the way there are read.
 //
-// It runs at every start, so it tries the well-known mount points first and
-// reads the mount table only when a hierarchy is somewhere else.
+// It runs at every start, so what few starts need is left for later: reading
+// the v2 hierarchy's files, and checking where v1 hierarchies are mounted.
 func Detect(parent string) (Host, error) {
 	h := Host{Mode: mode()}
-	if h.Mode == None {
+	switch h.Mode {
+	case None:
 		return h, fmt.Errorf("look for cgroups at %s: %w", root, ErrNoCgroup)
+	case Unified:
+		h.Hierarchies = []Hierarchy{{Name: "unified", V2: true, Mount: root, pending: true}}
+		h.parent = parent
+		return h, nil
 	}
 	own, err := readFile("/proc/self/cgroup")
 	if err != nil {
 		return h, err
 	}
 	h.Hierarchies = parseOwn(own, h.Mode)
-	if err := h.locate(); err != nil {
-		return h, err
+	if h.Mode == Legacy {
+		// Nothing has shown yet that any hierarchy is mounted.
+		err = h.settle()
 	}
-	v2 := h.V2()
-	if v2 == nil {
-		return h, nil
-	}
-	if v2.Controllers, err = readWords(v2.Mount + "/cgroup.controllers"); err != nil {
-		return h, err
-	}
-	return h, h.readEnabled(v2, parent)
+	return h, err
 }
 
-// mode maps the library's answer to ours.
+// mode maps the library's answer to ours. The v2 hierarchy is known by then to
+// be mounted at its usual place, the only one that the library looks at.
 func mode() Mode {
 	switch cgroups.Mode() {
 	case cgroups.Unified:
@@ -131,40 +125,15 @@ func mode() Mode {
 	}
 }
 
-// parseOwn turns the lines of /proc/self/cgroup, "ID:CONTROLLERS:PATH"
-// (cgroups(7)), into hierarchies at their well-known mount points. The kernel
-// lists the newest first, the v2 one (ID 0, no controllers) last. Lines of no
-// use are left out.
+// parseOwn turns the lines of /proc/self/cgroup into hierarchies at their
+// well-known mount points. The kernel lists the newest first, the v2 one last.
+// Lines of no use are left out.
 func parseOwn(text string, m Mode) []Hierarchy {
 	var out []Hierarchy
 	for line := range strings.Lines(text) {
-		line = strings.TrimSuffix(line, "\n")
-		id, rest, ok := strings.Cut(line, ":")
-		list, own, ok2 := strings.Cut(rest, ":")
-		if !ok || !ok2 || !strings.HasPrefix(own, "/") {
-			continue
-		}
-		x := Hierarchy{Own: own}
-		switch {
-		case list == "" && id == "0":
-			x.V2, x.Name, x.Mount = true, "unified", unifiedRoot
-			if m == Unified {
-				x.Mount = root
-			}
-		case list == "":
-			continue
-		case strings.HasPrefix(list, "name="):
-			x.Named = list[len("name="):]
-			x.Name, x.Mount = x.Named, root+"/"+x.Named
-		default:
-			x.Controllers = strings.Split(list, ",")
-			x.Name, x.Mount = list, root+"/"+list
-		}
+		x, ok := parseLine(strings.TrimSuffix(line, "\n"), m)
 		// On a v2 host no v1 hierarchy is mounted where one would look.
-		if m == Unified && !x.V2 || m == Legacy && x.V2 {
-			continue
-		}
-		if badMountName(x.Name) {
+		if !ok || m == Unified && !x.V2 || m == Legacy && x.V2 || badMountName(x.Name) {
 			continue
 		}
 		out = append(out, x)
@@ -172,120 +141,34 @@ func parseOwn(text string, m Mode) []Hierarchy {
 	return out
 }
 
+// parseLine parses "ID:CONTROLLERS:PATH" (cgroups(7)). The v2 hierarchy has
+// the ID 0 and no controllers.
+func parseLine(line string, m Mode) (x Hierarchy, ok bool) {
+	id, rest, ok := strings.Cut(line, ":")
+	list, own, ok2 := strings.Cut(rest, ":")
+	if !ok || !ok2 || !strings.HasPrefix(own, "/") {
+		return x, false
+	}
+	x = Hierarchy{Own: own, pending: true}
+	switch {
+	case list == "" && id == "0":
+		x.V2, x.Name, x.Mount = true, "unified", unifiedRoot
+		if m == Unified {
+			x.Mount = root
+		}
+	case list == "":
+		return x, false
+	case strings.HasPrefix(list, "name="):
+		x.Named = list[len("name="):]
+		x.Name, x.Mount = x.Named, root+"/"+x.Named
+	default:
+		x.Controllers = strings.Split(list, ",")
+		x.Name, x.Mount = list, root+"/"+list
+	}
+	return x, true
+}
+
 // badMountName guards against names that would lead out of /sys/fs/cgroup.
 func badMountName(name string) bool {
 	return name == "" || name == "." || name == ".." || strings.ContainsRune(name, '/')
-}
-
-// locate checks every hierarchy's mount point, and searches the mount table
-// for those that are elsewhere. What is not mounted at all is dropped.
-func (h *Host) locate() error {
-	lost := 0
-	for i := range h.Hierarchies {
-		x := &h.Hierarchies[i]
-		if !isMount(x) && !tryAlias(x) {
-			x.Mount = ""
-			lost++
-		}
-	}
-	if lost == 0 {
-		return nil
-	}
-	mounts, err := mountinfo.GetMounts(mountinfo.FSTypeFilter("cgroup", "cgroup2"))
-	if err != nil {
-		return fmt.Errorf("read mount table for cgroups: %w", err)
-	}
-	for i := range h.Hierarchies {
-		if x := &h.Hierarchies[i]; x.Mount == "" {
-			x.search(mounts)
-		}
-	}
-	h.Hierarchies = slices.DeleteFunc(h.Hierarchies, func(x Hierarchy) bool { return x.Mount == "" })
-	if len(h.Hierarchies) == 0 {
-		return fmt.Errorf("look for cgroups in the mount table: %w", ErrNoCgroup)
-	}
-	return nil
-}
-
-// isMount tells whether the hierarchy's mount point carries its kind of file
-// system.
-func isMount(x *Hierarchy) bool {
-	var st unix.Statfs_t
-	want := int64(unix.CGROUP_SUPER_MAGIC)
-	if x.V2 {
-		want = unix.CGROUP2_SUPER_MAGIC
-	}
-	return unix.Statfs(x.Mount, &st) == nil && int64(st.Type) == want
-}
-
-// tryAlias handles hosts that name the directory of co-mounted controllers in
-// another order, as "net_cls,net_prio" and "cpuacct,cpu", by way of the link
-// that each single controller has.
-func tryAlias(x *Hierarchy) bool {
-	if x.V2 || len(x.Controllers) < 2 {
-		return false
-	}
-	x.Mount = root + "/" + x.Controllers[0]
-	return isMount(x)
-}
-
-// search finds the hierarchy in the mount table. A mount of a part of the
-// hierarchy, as inside a container without a cgroup namespace, makes Own
-// relative to that part.
-func (x *Hierarchy) search(mounts []*mountinfo.Info) {
-	for _, m := range mounts {
-		if !x.sameAs(m) {
-			continue
-		}
-		x.Mount = m.Mountpoint
-		if rest, ok := strings.CutPrefix(x.Own, m.Root); ok && m.Root != "/" {
-			x.Own = path.Join("/", rest)
-		}
-		return
-	}
-}
-
-// sameAs tells whether a mount shows this hierarchy.
-func (x *Hierarchy) sameAs(m *mountinfo.Info) bool {
-	if x.V2 {
-		return m.FSType == "cgroup2"
-	}
-	options := strings.Split(m.VFSOptions, ",")
-	if m.FSType != "cgroup" {
-		return false
-	}
-	if x.Named != "" {
-		return slices.Contains(options, "name="+x.Named)
-	}
-	return slices.Contains(options, x.Controllers[0])
-}
-
-// readEnabled fills Enabled for the root and the levels down to parent.
-func (h *Host) readEnabled(v2 *Hierarchy, parent string) error {
-	h.Enabled = map[string][]string{}
-	if h.Mode == Hybrid {
-		// Hardly anybody asks for the few controllers that v1 leaves to v2;
-		// plans then enable them without looking.
-		return nil
-	}
-	for _, level := range append([]string{"/"}, levels(parent)...) {
-		words, err := readWords(path.Join(v2.Mount, level, "cgroup.subtree_control"))
-		if errors.Is(err, os.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		h.Enabled[level] = words
-	}
-	return nil
-}
-
-// readWords reads a file of words separated by blanks.
-func readWords(file string) ([]string, error) {
-	text, err := readFile(file)
-	if err != nil {
-		return nil, err
-	}
-	return strings.Fields(text), nil
 }

@@ -7,6 +7,9 @@ import (
 	"testing"
 
 	"github.com/moby/sys/mountinfo"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"berth/nsenter"
 )
 
 func TestParseOwn(t *testing.T) {
@@ -68,15 +71,85 @@ func TestDetect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, x := range h.Hierarchies {
+	all := h.private()
+	if err := all.settle(); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range all.Hierarchies {
+		for _, name := range x.Controllers {
+			one := h.private()
+			if got, err := one.Find(name); err != nil || got == nil || got.Mount != x.Mount {
+				t.Errorf("%s: got %+v, %v, want it at %s", name, got, err, x.Mount)
+			}
+		}
 		if !slices.ContainsFunc(mounts, func(m *mountinfo.Info) bool { return m.Mountpoint == x.Mount && x.sameAs(m) }) {
 			t.Errorf("%+v is not mounted there", x)
 		}
 	}
-	if h.Mode == Unified && len(h.V2().Controllers) == 0 {
+	if h.Mode == Unified && len(all.V2().Controllers) == 0 {
 		t.Error("no controllers on v2")
 	}
-	t.Logf("%s: %+v", h.Mode, h)
+	t.Logf("%s: %+v", h.Mode, all)
+}
+
+// TestFindElsewhere: what is not at its usual place is searched, what is not
+// mounted is not found, and the Host that others hold stays as it was.
+func TestFindElsewhere(t *testing.T) {
+	gone := Hierarchy{Name: "berth-none", Controllers: []string{"berth-none"}, Mount: root + "/berth-none", pending: true}
+	detected := Host{Mode: Hybrid, Hierarchies: []Hierarchy{gone}}
+	h := detected.private()
+	if x, err := h.Find("berth-none"); x != nil || err != nil {
+		t.Errorf("got %+v, %v", x, err)
+	}
+	if x := detected.Hierarchies[0]; !x.pending || x.Mount != gone.Mount {
+		t.Errorf("the original was changed: %+v", x)
+	}
+	if _, err := Open(detected, []string{gone.Mount + "/x"}); err == nil {
+		t.Error("a directory in no mounted hierarchy was opened")
+	}
+	machine, err := Detect("/berth")
+	if err != nil {
+		t.Skip("no cgroups here")
+	}
+	if err := machine.settle(); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range machine.Hierarchies {
+		if x.V2 {
+			continue
+		}
+		want := x.Mount
+		x.Mount, x.pending = root+"/berth-none", true
+		h := Host{Mode: Hybrid, Hierarchies: []Hierarchy{x}}
+		if err := h.settle(); err != nil || h.Hierarchies[0].Mount != want {
+			t.Errorf("%s: %+v, %v, want it at %s", x.Name, h.Hierarchies, err, want)
+		}
+		m, err := Open(Host{Mode: Hybrid, Hierarchies: []Hierarchy{x}}, []string{want + "/berth-test"})
+		if err != nil || m.groups[0].on.Mount != want {
+			t.Errorf("%s: open: %v", x.Name, err)
+		}
+	}
+}
+
+// BenchmarkPlan is the whole cost of cgroups before the first step of a start
+// runs, without limits and with one.
+func BenchmarkPlan(b *testing.B) {
+	for name, res := range map[string]*specs.LinuxResources{
+		"devices": {Devices: DefaultDevices()},
+		"memory":  {Devices: DefaultDevices(), Memory: &specs.LinuxMemory{Limit: to(int64(1 << 26))}},
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				h, err := Detect("/berth")
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := Compile(&nsenter.Plan{}, h, Group{Path: "/berth/x", Share: true}, res); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }
 
 func BenchmarkDetect(b *testing.B) {

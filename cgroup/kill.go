@@ -195,6 +195,10 @@ func Prune(h Host, parent string) error {
 	if err := CheckPath(parent); err != nil {
 		return err
 	}
+	h = h.private()
+	if err := h.settle(); err != nil {
+		return err
+	}
 	for i := range h.Hierarchies {
 		dir := h.Hierarchies[i].Mount + parent
 		for _, sub := range subgroups(dir) {

@@ -60,18 +60,12 @@ func settings(h *Host, res *specs.LinuxResources) ([]setting, error) {
 // use selects the controller for what follows. Its v1 and v2 names differ for
 // blkio only. Without a hierarchy that has it, it sets the error.
 func (l *limits) use(field, v1, v2 string) bool {
-	for i := range l.host.Hierarchies {
-		x := &l.host.Hierarchies[i]
-		name := v1
-		if x.V2 {
-			name = v2
-		}
-		if name != "" && slices.Contains(x.Controllers, name) {
-			l.on, l.controller = x, name
-			return true
-		}
+	x, name, err := l.host.find(v1, v2)
+	if x != nil || err != nil {
+		l.on, l.controller, l.err = x, name, err
+		return err == nil
 	}
-	name := v1
+	name = v1
 	if l.host.Mode == Unified && v2 != "" {
 		name = v2
 	}
@@ -100,17 +94,12 @@ func (l *limits) refuse(field, format string, args ...any) {
 	}
 }
 
-// only refuses a limit that just one cgroup version has.
-func (l *limits) only(v2 bool, field string) bool {
-	if l.v2() == v2 {
-		return true
-	}
-	if v2 {
-		l.refuse(field, "cgroup v1 has no such limit")
-	} else {
+// onlyV1 refuses a limit that cgroup v2 has no more.
+func (l *limits) onlyV1(field string) bool {
+	if l.v2() {
 		l.refuse(field, "cgroup v2 has no such limit")
 	}
-	return false
+	return !l.v2()
 }
 
 // limitText is the number, or how its cgroup version says "no limit".

@@ -18,7 +18,7 @@ func (l *limits) cpu(res *specs.LinuxResources) {
 	} else {
 		l.cpuQuota(c)
 	}
-	if (given(c.RealtimeRuntime) != 0 || given(c.RealtimePeriod) != 0) && l.only(false, "cpu.realtimeRuntime") {
+	if (given(c.RealtimeRuntime) != 0 || given(c.RealtimePeriod) != 0) && l.onlyV1("cpu.realtimeRuntime") {
 		// Runtime may not exceed the period, so the period comes first.
 		if n := given(c.RealtimePeriod); n != 0 {
 			l.add("cpu.rt_period_us", strconv.FormatUint(n, 10), "cpu.realtimePeriod", "set the period for real-time tasks")

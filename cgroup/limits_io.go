@@ -132,7 +132,12 @@ func (l *limits) useUnified(field, file, controller string) bool {
 		l.refuse(field, "this file is not a limit")
 		return false
 	}
-	if x := l.host.Find(controller); x == nil || !x.V2 {
+	x, err := l.host.Find(controller)
+	if err != nil {
+		l.err = err
+		return false
+	}
+	if x == nil || !x.V2 {
 		l.err = fmt.Errorf("apply %s: controller %s is not on cgroup v2: %w", field, controller, ErrController)
 		return false
 	}

@@ -19,22 +19,27 @@ func (l *limits) memory(res *specs.LinuxResources) {
 		}
 		l.add(file, l.limitText(n), "memory.reservation", "protect this much from reclaim")
 	}
-	if n := given(m.KernelTCP); n != 0 && l.only(false, "memory.kernelTCP") {
+	l.memoryOfV1(m)
+	// Since 5.11 every v1 group counts its children, and on v2 all always did.
+	if m.UseHierarchy != nil && !*m.UseHierarchy {
+		l.refuse("memory.useHierarchy", "kernels since 5.11 always account hierarchically")
+	}
+}
+
+// memoryOfV1 applies what v2 has no files for.
+func (l *limits) memoryOfV1(m *specs.LinuxMemory) {
+	if n := given(m.KernelTCP); n != 0 && l.onlyV1("memory.kernelTCP") {
 		l.add("memory.kmem.tcp.limit_in_bytes", l.limitText(n), "memory.kernelTCP", "limit memory of TCP buffers")
 	}
-	if m.Swappiness != nil && l.only(false, "memory.swappiness") {
+	if m.Swappiness != nil && l.onlyV1("memory.swappiness") {
 		if *m.Swappiness > 100 {
 			l.refuse("memory.swappiness", "%d is above 100", *m.Swappiness)
 			return
 		}
 		l.add("memory.swappiness", strconv.FormatUint(*m.Swappiness, 10), "memory.swappiness", "choose between swapping and dropping caches")
 	}
-	if m.DisableOOMKiller != nil && *m.DisableOOMKiller && l.only(false, "memory.disableOOMKiller") {
+	if m.DisableOOMKiller != nil && *m.DisableOOMKiller && l.onlyV1("memory.disableOOMKiller") {
 		l.add("memory.oom_control", "1", "memory.disableOOMKiller", "pause at the limit instead of killing")
-	}
-	// Since 5.11 every v1 group counts its children, and on v2 all always did.
-	if m.UseHierarchy != nil && !*m.UseHierarchy {
-		l.refuse("memory.useHierarchy", "kernels since 5.11 always account hierarchically")
 	}
 }
 
@@ -65,17 +70,7 @@ func memoryField(m *specs.LinuxMemory) string {
 // may never be below its memory limit.
 func (l *limits) memoryAndSwap(m *specs.LinuxMemory) {
 	limit, swap := given(m.Limit), given(m.Swap)
-	switch {
-	case limit < -1:
-		l.refuse("memory.limit", "%d is negative", limit)
-	case swap < -1:
-		l.refuse("memory.swap", "%d is negative", swap)
-	case swap > 0 && limit <= 0:
-		l.refuse("memory.swap", "a swap limit needs a memory limit")
-	case swap > 0 && swap < limit:
-		l.refuse("memory.swap", "memory plus swap (%d) is less than memory (%d)", swap, limit)
-	}
-	if l.err != nil {
+	if l.checkMemory(limit, swap); l.err != nil {
 		return
 	}
 	if limit != 0 {
@@ -98,5 +93,19 @@ func (l *limits) memoryAndSwap(m *specs.LinuxMemory) {
 	default:
 		// v2 limits swap alone.
 		l.add("memory.swap.max", strconv.FormatInt(swap-limit, 10), "memory.swap", "limit swap: memory.swap less memory.limit")
+	}
+}
+
+// checkMemory refuses limits that contradict each other.
+func (l *limits) checkMemory(limit, swap int64) {
+	switch {
+	case limit < -1:
+		l.refuse("memory.limit", "%d is negative", limit)
+	case swap < -1:
+		l.refuse("memory.swap", "%d is negative", swap)
+	case swap > 0 && limit <= 0:
+		l.refuse("memory.swap", "a swap limit needs a memory limit")
+	case swap > 0 && swap < limit:
+		l.refuse("memory.swap", "memory plus swap (%d) is less than memory (%d)", swap, limit)
 	}
 }

@@ -110,7 +110,7 @@ func TestLiveFilterIsAttachedOnce(t *testing.T) {
 // TestLiveLegacyDevices uses the v1 controller, as where bpf(2) is refused.
 func TestLiveLegacyDevices(t *testing.T) {
 	l := newLab(t)
-	x := l.host.Find("devices")
+	x := l.find(t, "devices")
 	if x == nil {
 		t.Skip("no v1 devices controller here")
 	}
@@ -118,7 +118,7 @@ func TestLiveLegacyDevices(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &compiler{plan: &nsenter.Plan{}, host: &l.host, group: &Group{Path: l.parent + "/old"}, policy: p, out: Placement{Born: nsenter.NoSlot}}
+	c := &compiler{plan: &nsenter.Plan{}, host: &l.host, group: &Group{Path: l.parent + "/old"}, policy: p, fallback: x, out: Placement{Born: nsenter.NoSlot}}
 	c.filter = compileRules(t, DefaultDevices())
 	c.restrict("refuse", "bpf", func(*nsenter.Run) error { return unix.EPERM })
 	m, err := Open(l.host, c.out.Dirs)

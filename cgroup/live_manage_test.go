@@ -113,7 +113,7 @@ func waitFor(t *testing.T, what string, f func() bool) {
 // TestLiveKillLegacy kills through the freezer, as on hosts without v2.
 func TestLiveKillLegacy(t *testing.T) {
 	l := newLab(t)
-	if x := l.host.Find("freezer"); x == nil || x.V2 {
+	if x := l.find(t, "freezer"); x == nil || x.V2 {
 		t.Skip("no v1 freezer here")
 	}
 	full := l.host
@@ -155,7 +155,7 @@ func TestLiveStats(t *testing.T) {
 	if s.CPU.Total <= 0 || s.CPU.Host <= 0 || s.CPU.Online < 1 || s.Pids.Current != 2 {
 		t.Errorf("%+v", s)
 	}
-	if l.host.Find("memory") != nil && (s.Memory.Usage < 3000000 || s.Memory.Used() > s.Memory.Usage || s.Memory.Limit != 0) {
+	if l.find(t, "memory") != nil && (s.Memory.Usage < 3000000 || s.Memory.Used() > s.Memory.Usage || s.Memory.Limit != 0) {
 		t.Errorf("memory %+v", s.Memory)
 	}
 }

@@ -12,8 +12,12 @@ import (
 // it with the host's: equal devices are equal hierarchies.
 func TestLiveMountOptions(t *testing.T) {
 	l := newLab(t)
-	for i := range l.host.Hierarchies {
-		x := &l.host.Hierarchies[i]
+	h := l.host.private()
+	if err := h.settle(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range h.Hierarchies {
+		x := &h.Hierarchies[i]
 		t.Run(x.Name, func(t *testing.T) {
 			var want, got unix.Stat_t
 			if err := unix.Stat(x.Mount, &want); err != nil {

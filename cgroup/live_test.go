@@ -45,7 +45,11 @@ func (l *lab) leftovers(t testing.TB) {
 	if err := Prune(l.host, l.parent); err != nil {
 		t.Error(err)
 	}
-	for _, x := range l.host.Hierarchies {
+	h := l.host.private()
+	if err := h.settle(); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range h.Hierarchies {
 		if exists(x.Mount + l.parent) {
 			t.Errorf("left behind: %s%s with %q", x.Mount, l.parent, subgroups(x.Mount+l.parent))
 		}
@@ -59,9 +63,20 @@ func (l *lab) need(t testing.TB, v1, v2 string) {
 	if l.host.Mode == Unified {
 		name = v2
 	}
-	if l.host.Find(name) == nil {
+	if l.find(t, name) == nil {
 		t.Skipf("this %s machine has no controller %s", l.host.Mode, name)
 	}
+}
+
+// find returns the hierarchy that has a controller, or nil.
+func (l *lab) find(t testing.TB, controller string) *Hierarchy {
+	t.Helper()
+	h := l.host.private()
+	x, err := h.Find(controller)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
 }
 
 // cell is a process in its groups.

@@ -33,7 +33,12 @@ type group struct {
 // in. Directories outside the host's hierarchies are refused with an error
 // that wraps [ErrPath]. They need not exist.
 func Open(h Host, dirs []string) (*Manager, error) {
-	m := &Manager{host: h}
+	m := &Manager{host: h.private()}
+	if !m.host.knows(dirs) {
+		if err := m.host.settle(); err != nil {
+			return nil, err
+		}
+	}
 	for _, dir := range dirs {
 		on := m.host.hierarchyOf(dir)
 		if on == nil {
@@ -60,6 +65,18 @@ func boolOrder(b bool) int {
 	return 0
 }
 
+// knows completes the hierarchies of directories, and tells whether they are
+// all where they were thought to be.
+func (h *Host) knows(dirs []string) bool {
+	for _, dir := range dirs {
+		x := h.hierarchyOf(dir)
+		if x == nil || x.complete() != nil || x.Mount == "" || !strings.HasPrefix(dir, x.Mount+"/") {
+			return false
+		}
+	}
+	return true
+}
+
 // hierarchyOf returns the hierarchy that a directory lies in.
 func (h *Host) hierarchyOf(dir string) *Hierarchy {
 	for i := range h.Hierarchies {
@@ -75,6 +92,10 @@ func (h *Host) hierarchyOf(dir string) *Hierarchy {
 // [ErrNoCgroup].
 func Search(h Host, path string) (*Manager, error) {
 	if err := CheckPath(path); err != nil {
+		return nil, err
+	}
+	h = h.private()
+	if err := h.settle(); err != nil {
 		return nil, err
 	}
 	var dirs []string
@@ -160,12 +181,12 @@ func (m *Manager) Place(p *nsenter.Plan) Placement {
 	for _, g := range m.groups {
 		if g.on.V2 {
 			out.Born = p.NewSlot("cgroup")
-			p.Add(openStep(unix.AT_FDCWD, g.dir, unix.O_RDONLY|unix.O_DIRECTORY).To(out.Born).
+			p.Add(openStep(g.dir, unix.O_RDONLY|unix.O_DIRECTORY).To(out.Born).
 				For("cgroup", "the child is born in the container's group"))
 		} else {
 			tasks := p.NewSlot(g.on.Name + " tasks")
 			file := g.dir + "/tasks"
-			p.Add(openStep(unix.AT_FDCWD, file, unix.O_WRONLY).To(tasks).Tolerate(unix.ENOENT).
+			p.Add(openStep(file, unix.O_WRONLY).To(tasks).Tolerate(unix.ENOENT).
 				For("cgroup", "open it here: the child resolves no paths"))
 			out.Join = append(out.Join, joinStep(tasks, file).For("cgroup", "enter the container's group"))
 		}

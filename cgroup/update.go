@@ -21,7 +21,9 @@ func (m *Manager) Update(ctx context.Context, res *specs.LinuxResources) error {
 	if res != nil && len(res.Devices) > 0 {
 		return fmt.Errorf("update cgroup %s: device rules of a running container cannot change: %w", m.main(), ErrDevices)
 	}
-	list, err := settings(&m.host, res)
+	// Completed in a copy: several may use the Manager at once.
+	h := m.host.private()
+	list, err := settings(&h, res)
 	if err != nil {
 		return err
 	}
