@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -58,8 +59,8 @@ func (a *Assembly) Overlay(layers []string, upper, work string, volatile bool, m
 	for _, l := range layers {
 		a.config(ctx, nsenter.Host, "lowerdir+", l, from, "a read-only layer of the image, the top one first")
 	}
-	a.config(ctx, nsenter.Host, "upperdir", upper, from, "what the container writes goes here")
-	a.config(ctx, nsenter.Host, "workdir", work, from, "overlayfs prepares files here before they appear in the upper layer")
+	a.config(ctx, nsenter.Host, "upperdir", unescaped(upper), from, "what the container writes goes here")
+	a.config(ctx, nsenter.Host, "workdir", unescaped(work), from, "overlayfs prepares files here before they appear in the upper layer")
 	if volatile {
 		a.flag(ctx, nsenter.Host, "volatile", "--rm", "files that go with the container need no syncing to disk")
 	}
@@ -67,6 +68,10 @@ func (a *Assembly) Overlay(layers []string, upper, work string, volatile bool, m
 	a.fsmount(ctx, nsenter.Host, a.Root, 0, "root", from)
 	return nil
 }
+
+// unescaped writes a path so that overlayfs reads it as it is: of these two
+// options, unlike of lowerdir+, it takes the backslashes out.
+func unescaped(p string) string { return strings.ReplaceAll(p, `\`, `\\`) }
 
 // config sets one option of a file system that is being made.
 func (a *Assembly) config(ctx nsenter.Slot, who nsenter.Who, key, value, from, why string) {
@@ -142,11 +147,14 @@ func (a *Assembly) Seal() {
 
 // point appends the step that opens, and if need be makes, a mount point on
 // the host side. like, when it is a slot, tells whether the mount is of a file.
-func (a *Assembly) point(dest string, file bool, like nsenter.Slot, from string) nsenter.Slot {
+// strict refuses a point that links of the image move elsewhere: programs that
+// write into /proc would then write into what the image has there
+// (CVE-2019-16884, CVE-2023-27561).
+func (a *Assembly) point(dest string, strict bool, like nsenter.Slot, from string) nsenter.Slot {
 	out := a.plan.NewSlot("mount point " + dest)
 	index := len(a.trees)
 	a.host(nsenter.Do("open the mount point "+dest+" in the root, make it if it is missing", func(h *nsenter.Run) error {
-		isFile := file
+		isFile := false
 		if like != nsenter.NoSlot {
 			var err error
 			if isFile, err = notFolder(h.Fd(like)); err != nil {
@@ -159,11 +167,29 @@ func (a *Assembly) point(dest string, file bool, like nsenter.Slot, from string)
 			return err
 		}
 		h.SetFd(out, p.fd)
+		if err := sameKind(p.fd, isFile); err != nil {
+			return err
+		}
+		if strict && p.path != dest {
+			return fmt.Errorf("%s leads to %s in the image: it must be a folder, and no link may be on the way", dest, p.path)
+		}
 		// Later mounts resolve against the place this one really has.
 		a.trees[index].dest = p.path
 		return nil
 	}).To(out).On(dest).For(from, "the child will attach to the descriptor and resolve no path in the image"))
 	return out
+}
+
+// sameKind refuses to mount a file on a folder and the other way round.
+func sameKind(fd int, file bool) error {
+	isFile, err := notFolder(fd)
+	if err != nil || isFile == file {
+		return err
+	}
+	if file {
+		return fmt.Errorf("mount a file on a folder: %w", unix.EISDIR)
+	}
+	return fmt.Errorf("mount a folder on a file: %w", unix.ENOTDIR)
 }
 
 // notFolder reports whether a descriptor is something else than a folder.
@@ -188,7 +214,7 @@ func (a *Assembly) place(dest string, slot nsenter.Slot, childMade bool, like ns
 	}
 	// The tree is registered before its point step exists: the step's function
 	// sees only the trees before it, and corrects this one's place.
-	at := a.point(dest, false, like, from)
+	at := a.point(dest, childMade, like, from)
 	a.trees = append(a.trees, tree{dest: dest, slot: slot, child: childMade})
 	a.child(moveMount(slot, at, dest).For(from, "the mount appears in the container"))
 }

@@ -28,21 +28,35 @@ func (a *Assembly) overlayByMount(layers []string, upper, work string, volatile 
 
 // scratchOverlay mounts an overlay where nobody sees it: on a thread of its
 // own, with a mount namespace of its own, that ends with the goroutine.
-func scratchOverlay(layers []string, upper, work string, volatile bool) (int, error) {
-	type result struct {
-		fd  int
-		err error
+func scratchOverlay(layers []string, upper, work string, volatile bool) (fd int, err error) {
+	done := make(chan bool)
+	mount := func() {
+		fd, err = mountOverlay(layers, upper, work, volatile)
+		close(done)
 	}
-	done := make(chan result)
-	go func() {
+	go onScratchThread(mount)
+	<-done
+	return fd, err
+}
+
+// onScratchThread runs a function on a thread that ends afterwards.
+func onScratchThread(f func()) {
+	runtime.LockOSThread()
+	if unix.Gettid() != unix.Getpid() {
 		// Never unlocked: the thread's namespace is not the process's, so the
 		// thread must end with the goroutine.
-		runtime.LockOSThread()
-		fd, err := mountOverlay(layers, upper, work, volatile)
-		done <- result{fd, err}
-	}()
-	r := <-done
-	return r.fd, r.err
+		f()
+		return
+	}
+	// The runtime keeps the main thread for ever, and /proc/self shows its
+	// namespaces: hold it until another one has been found.
+	defer runtime.UnlockOSThread()
+	found := make(chan bool)
+	go onScratchThread(func() {
+		close(found)
+		f()
+	})
+	<-found
 }
 
 // mountOverlay runs on the scratch thread.

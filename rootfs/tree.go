@@ -64,7 +64,8 @@ func (r *resolver) direct(dest string) (place, error) {
 		rel = "."
 	}
 	fd, err := unix.Openat2(r.h.Fd(t.slot), rel, &unix.OpenHow{
-		Flags:   unix.O_PATH | unix.O_CLOEXEC | unix.O_NOFOLLOW,
+		// Not O_NOFOLLOW: with it a link at the end would be opened itself.
+		Flags:   unix.O_PATH | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_XDEV,
 	})
 	if err != nil {
