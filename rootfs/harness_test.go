@@ -1,0 +1,222 @@
+package rootfs
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"berth/nsenter"
+)
+
+// missing skips a test, or fails it where every test has to run.
+func missing(t testing.TB, reason string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(reason)
+	}
+	t.Skip(reason)
+}
+
+func needRoot(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		missing(t, "needs root")
+	}
+}
+
+// boxRoot unpacks the embedded image: a root with a static userland.
+func boxRoot(t testing.TB) string {
+	t.Helper()
+	needRoot(t)
+	tar, err := filepath.Abs("../image/box.tar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(tar); err != nil {
+		missing(t, "needs image/box.tar: run make build")
+	}
+	root := t.TempDir()
+	if out, err := exec.Command("tar", "-x", "-f", tar, "-C", root).CombinedOutput(); err != nil {
+		t.Fatalf("unpack box: %v\n%s", err, out)
+	}
+	return root
+}
+
+// secret is what a canary's file says.
+const secret = "of the host alone"
+
+// canary makes a tree that nothing may change, with a check for the end.
+func canary(t testing.TB) (dir string, intact func() string) {
+	t.Helper()
+	dir = t.TempDir()
+	write(t, dir, "file", "dir/file", "dir/sub/file")
+	if err := os.WriteFile(dir+"/file", []byte(secret), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	before := treeHash(t, dir)
+	return dir, func() string {
+		if after := treeHash(t, dir); after != before {
+			return fmt.Sprintf("the canary changed:\n%s\nwas\n%s", after, before)
+		}
+		return ""
+	}
+}
+
+// write makes files, with the folders above them.
+func write(t testing.TB, root string, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		p := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p, []byte(name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// treeHash sums up names, modes, owners, times and contents below a folder.
+func treeHash(t testing.TB, dir string) string {
+	t.Helper()
+	var b strings.Builder
+	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		var st unix.Stat_t
+		if err := unix.Lstat(p, &st); err != nil {
+			return err
+		}
+		rel, _ := filepath.Rel(dir, p)
+		fmt.Fprintf(&b, "%s %o %d:%d %d %d.%d", rel, st.Mode, st.Uid, st.Gid, st.Ino, st.Ctim.Sec, st.Ctim.Nsec)
+		if d.Type().IsRegular() {
+			data, err := os.ReadFile(p)
+			if err != nil {
+				return err
+			}
+			sum := sha256.Sum256(data)
+			b.WriteString(" " + hex.EncodeToString(sum[:8]))
+		}
+		b.WriteByte('\n')
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// defaults are the mounts that nearly every container has.
+func defaults() []specs.Mount {
+	return []specs.Mount{
+		{Destination: "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "noexec", "nodev"}},
+		{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "strictatime", "mode=755"}},
+		{Destination: "/dev/pts", Type: "devpts", Source: "devpts", Options: []string{"newinstance", "ptmxmode=0666", "mode=0620"}},
+		{Destination: "/sys", Type: "sysfs", Source: "sysfs", Options: []string{"ro"}},
+		{Destination: "/dev/mqueue", Type: "mqueue", Source: "mqueue"},
+		{Destination: "/dev/shm", Type: "tmpfs", Source: "shm", Options: []string{"mode=1777"}},
+	}
+}
+
+func tmpfs(dest string, options ...string) specs.Mount {
+	return specs.Mount{Type: "tmpfs", Source: "tmpfs", Destination: dest, Options: options}
+}
+
+func bind(source, dest string, options ...string) specs.Mount {
+	return specs.Mount{Type: "bind", Source: source, Destination: dest, Options: options}
+}
+
+// box is a small container: a root and mounts, and no other confinement.
+type box struct {
+	root     string
+	mounts   []specs.Mount
+	terminal bool
+	masked   []string
+	readonly []string
+	// rootReadOnly makes the root read-only.
+	rootReadOnly bool
+	workDir      string
+}
+
+// run starts a shell script in the box and returns what it printed.
+func (b *box) run(t testing.TB, script string) (string, error) {
+	t.Helper()
+	p := &nsenter.Plan{}
+	p.Add(nsenter.Control(nsenter.Host, nsenter.OpSpawn, "start the child", nsenter.Int(unix.CLONE_NEWPID)),
+		nsenter.Call(nsenter.Child, unix.SYS_UNSHARE, nsenter.Int(unix.CLONE_NEWNS|unix.CLONE_NEWIPC|unix.CLONE_NEWNET)))
+	if err := b.plan(p, t.TempDir()); err != nil {
+		return "", err
+	}
+	p.Add(nsenter.Call(nsenter.Child, unix.SYS_EXECVE, nsenter.Str("/bin/sh"), nsenter.Strs([]string{"sh", "-c", script}),
+		nsenter.Strs([]string{"PATH=/bin"})).On("/bin/sh"))
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	h, err := p.Start(ctx, nsenter.Options{Stdout: w, Stderr: w, Empty: t.TempDir()})
+	w.Close()
+	defer h.Close()
+	if err != nil {
+		return "", err
+	}
+	var out bytes.Buffer
+	_, _ = io.Copy(&out, r)
+	status, err := h.Wait()
+	if err == nil && status.ExitStatus() != 0 {
+		err = fmt.Errorf("exit status %d", status.ExitStatus())
+	}
+	return out.String(), err
+}
+
+// plan adds the steps of the file systems.
+func (b *box) plan(p *nsenter.Plan, hold string) error {
+	a := New(p)
+	a.Folder(b.root, "root.path")
+	for _, m := range b.mounts {
+		if err := a.Add(m, "mounts"); err != nil {
+			return err
+		}
+	}
+	a.WorkDir(b.workDir, "process.cwd")
+	if b.rootReadOnly {
+		a.RootReadOnly("root.readonly")
+	}
+	if err := a.Devices(nil); err != nil {
+		return err
+	}
+	if b.terminal {
+		if _, err := a.Terminal(nsenter.Int(0), nil); err != nil {
+			return err
+		}
+	}
+	a.Seal()
+	m := a.Masks(func(string) Kind { return Dir })
+	for _, p := range b.masked {
+		if err := m.Hide(p); err != nil {
+			return err
+		}
+	}
+	for _, p := range b.readonly {
+		if err := m.ReadOnly(p); err != nil {
+			return err
+		}
+	}
+	return a.Attach(hold, "")
+}
