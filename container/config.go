@@ -92,6 +92,9 @@ const (
 // lies on a tmpfs, so a reboot forgets it.
 type Live struct {
 	state.Header
+	// Name is the container's, so that one whose Config was never written can
+	// be settled too.
+	Name string `json:"name,omitempty"`
 	// Payload is the container's PID 1 as the host sees it.
 	Payload state.Process `json:"payload"`
 	// Supervisor is the berth process that waits for it.

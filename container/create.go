@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -24,17 +25,27 @@ const MinMemory = 1 << 20
 // Create records a new container. It fills in the ID, the name and the time
 // when they are empty. On an error nothing of the container is left.
 func (e *Engine) Create(ctx context.Context, c *Config) error {
-	if err := e.prepare(); err != nil {
+	if err := e.reserve(ctx, c); err != nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil {
+	if err := e.record(c); err != nil {
+		return errors.Join(err, e.erase(c))
+	}
+	return nil
+}
+
+// reserve takes a name and makes the container's folders.
+func (e *Engine) reserve(ctx context.Context, c *Config) error {
+	if err := errors.Join(e.prepare(), ctx.Err()); err != nil {
 		return err
 	}
 	if err := e.name(ctx, c); err != nil {
 		return err
 	}
-	if err := e.record(c); err != nil {
-		return errors.Join(err, e.erase(c))
+	for _, dir := range []string{e.Dirs.RunContainer(c.ID), e.Dirs.Container(c.ID)} {
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			return errors.Join(fmt.Errorf("make container folder: %w", err), e.erase(c))
+		}
 	}
 	return nil
 }
@@ -87,14 +98,8 @@ func (e *Engine) claim(ctx context.Context, c *Config, name string) error {
 	return state.Claim(e.Dirs, name, c.ID, e.self)
 }
 
-// record makes the container's folders and writes its Config.
+// record writes the container's Config.
 func (e *Engine) record(c *Config) error {
-	if err := os.Mkdir(e.Dirs.RunContainer(c.ID), 0o700); err != nil {
-		return fmt.Errorf("make state folder: %w", err)
-	}
-	if err := os.Mkdir(e.Dirs.Container(c.ID), 0o700); err != nil {
-		return fmt.Errorf("make container folder: %w", err)
-	}
 	durability := state.Durable
 	if c.AutoRemove {
 		durability = state.Fast
@@ -112,6 +117,9 @@ func (e *Engine) writable(id string) error {
 		if err := os.Chmod(dir, 0o755); err != nil {
 			return fmt.Errorf("make writable layer: %w", err)
 		}
+	}
+	if err := e.mountPoints(); err != nil {
+		return err
 	}
 	if err := os.Mkdir(e.emptyDir(), 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("make empty folder: %w", err)
@@ -149,14 +157,23 @@ func (e *Engine) compile(c *Config, detached bool) (*Compiled, Host, error) {
 	if err != nil {
 		return nil, host, err
 	}
-	limitFiles(c, host.NoFile)
+	spec := e.withNames(c)
+	limitFiles(spec.Process, host.NoFile)
 	compiled, err := Compile(Input{
-		Host: host, Spec: e.withNames(c), Layers: c.Layers, Upper: e.upperDir(c.ID), Work: e.workDir(c.ID),
+		Host: host, Spec: spec, Layers: e.layers(c), Upper: e.upperDir(c.ID), Work: e.workDir(c.ID),
 		Volatile: c.AutoRemove, Hold: e.Dirs.Run, Cgroup: path.Join(parent, c.ID), OwnCgroup: own,
 		Account: detached || !c.AutoRemove, Filter: filter, Lookup: true, GroupAdd: c.GroupAdd,
 		Init: c.Init, Tied: true, From: c.From,
 	})
 	return compiled, host, err
+}
+
+// layers are the image's, above the one with the mount points.
+func (e *Engine) layers(c *Config) []string {
+	if len(c.Layers) == 0 {
+		return nil
+	}
+	return append(slices.Clone(c.Layers), e.mountPointsDir())
 }
 
 // filter returns the container's compiled seccomp filter.
@@ -186,14 +203,14 @@ const maxFiles = 524288
 
 // limitFiles sets the default limit on open files where none was asked for,
 // never above what this process may hand on.
-func limitFiles(c *Config, ours uint64) {
-	for _, r := range c.Spec.Process.Rlimits {
+func limitFiles(p *specs.Process, ours uint64) {
+	for _, r := range p.Rlimits {
 		if r.Type == "RLIMIT_NOFILE" {
 			return
 		}
 	}
 	hard := min(uint64(maxFiles), ours)
-	c.Spec.Process.Rlimits = append(c.Spec.Process.Rlimits, specs.POSIXRlimit{
+	p.Rlimits = append(slices.Clone(p.Rlimits), specs.POSIXRlimit{
 		Type: "RLIMIT_NOFILE", Soft: min(defaultFiles, hard), Hard: hard,
 	})
 }

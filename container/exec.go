@@ -209,7 +209,7 @@ func (x *execution) tail(spec *specs.Spec, host Host, proc nsenter.Slot) error {
 			return err
 		}
 	}
-	limitFiles(&c, host.NoFile)
+	limitFiles(spec.Process, host.NoFile)
 	caps, err := capabilitySets(spec.Process.Capabilities, host.LastCap)
 	if err != nil {
 		return err

@@ -61,10 +61,11 @@ func hostFile(name string) func(*Config) ([]byte, error) {
 	}
 }
 
-// withNames returns the spec with the mounts of the name files. What the user
-// mounts himself is left alone.
+// withNames returns a copy of the spec with the mounts of the name files. What
+// the user mounts himself is left alone.
 func (e *Engine) withNames(c *Config) *specs.Spec {
-	spec := *c.Spec
+	spec, process := *c.Spec, *c.Spec.Process
+	spec.Process = &process
 	spec.Mounts = slices.Clone(spec.Mounts)
 	for _, f := range nameFiles(c.Network) {
 		dest := "/etc/" + f.name

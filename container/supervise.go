@@ -26,6 +26,9 @@ type supervisor struct {
 	// detached says that the supervisor is a monitor: the container is
 	// accounted for, and may have run before.
 	detached bool
+	// recorded brings the result of writing the Config, when that is still
+	// going on.
+	recorded chan error
 	compiled *Compiled
 	run      *nsenter.Run
 	groups   *cgroup.Manager
@@ -64,12 +67,15 @@ func unlock(lock *state.Locked) { _ = lock.Close() }
 // the record of its end.
 func (s *supervisor) supervise(ctx context.Context) (Exit, error) {
 	defer s.streams.close()
-	s.live = Live{Supervisor: s.e.self, Started: time.Now().UTC(), Attach: s.detached}
+	s.live = Live{Name: s.c.Name, Supervisor: s.e.self, Started: time.Now().UTC(), Attach: s.detached}
 	x, err := s.runPayload(ctx)
 	if errors.Is(err, errStarted) {
 		return x, err // another supervisor's container: nothing here to settle
 	}
 	s.streams.end(ctx, x)
+	// A start that failed early must not race with the writing of what is
+	// erased now.
+	err = errors.Join(err, s.awaitRecord(ctx))
 	return x, errors.Join(err, s.settle(ctx, x))
 }
 
@@ -108,7 +114,7 @@ func (s *supervisor) runPayload(ctx context.Context) (Exit, error) {
 // start brings the payload to life, or leaves nothing running.
 func (s *supervisor) start(ctx context.Context) error {
 	for _, step := range []func(ctx context.Context) error{
-		s.announce, s.compile, s.execute, s.recordLive, s.writePidFile,
+		s.announce, s.compile, s.awaitRecord, s.execute, s.recordLive, s.writePidFile,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -146,6 +152,17 @@ func (s *supervisor) compile(context.Context) error {
 	s.compiled = compiled
 	s.live.Cgroups = compiled.Cgroups
 	s.groups, err = cgroup.Open(host.Cgroup, compiled.Cgroups)
+	return err
+}
+
+// awaitRecord waits until the container is on record: nothing runs that no
+// other command can see.
+func (s *supervisor) awaitRecord(context.Context) error {
+	if s.recorded == nil {
+		return nil
+	}
+	err := <-s.recorded
+	s.recorded = nil
 	return err
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 	"time"
 
@@ -58,6 +59,9 @@ func (e *Engine) List(ctx context.Context) ([]*View, error) {
 // says, not by what was written.
 func (e *Engine) view(ctx context.Context, id string) (*View, error) {
 	c, err := e.load(id)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.Join(err, e.settleUnrecorded(ctx, id))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -85,6 +89,31 @@ func (e *Engine) view(ctx context.Context, id string) (*View, error) {
 		v.Status = Exited
 	}
 	return v, nil
+}
+
+// unrecordedTime is how long a container may take from its folders to its first
+// record.
+const unrecordedTime = 10 * time.Second
+
+// settleUnrecorded clears up after a command that died while it made a
+// container. One that is still at it is left alone.
+func (e *Engine) settleUnrecorded(ctx context.Context, id string) error {
+	live, err := e.loadLive(id)
+	if err != nil {
+		return err
+	}
+	if live != nil {
+		if live.Supervisor.AliveIn(e.self.BootID) {
+			return nil
+		}
+		return e.settleLost(ctx, &Config{ID: id, Name: live.Name, AutoRemove: true}, live)
+	}
+	for _, dir := range []string{e.Dirs.Container(id), e.Dirs.RunContainer(id)} {
+		if st, err := os.Lstat(dir); err == nil && time.Since(st.ModTime()) < unrecordedTime {
+			return nil
+		}
+	}
+	return e.eraseID(id, "")
 }
 
 // runningView is the view of a container whose supervisor lives. Before the
