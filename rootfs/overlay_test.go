@@ -58,14 +58,13 @@ func testOverlay(t *testing.T, dir string, count int, modern bool) {
 		t.Fatal(err)
 	}
 	p.Add(nsenter.Do("look", func(h *nsenter.Run) error { return checkOverlay(h.Fd(a.Root), count) }))
-	before, _ := os.ReadFile("/proc/self/mountinfo")
 	h, err := p.Start(t.Context(), nsenter.Options{})
 	h.Close()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if after, _ := os.ReadFile("/proc/self/mountinfo"); string(before) != string(after) {
-		t.Errorf("the overlay is in the mount table:\n%s", after)
+	if table, err := os.ReadFile("/proc/self/mountinfo"); err != nil || strings.Contains(string(table), "TestOverlay") {
+		t.Errorf("%v: the overlay is in the mount table:\n%s", err, table)
 	}
 	if text, err := os.ReadFile(upper + "/new"); err != nil || string(text) != "new" {
 		t.Errorf("the upper layer has %q, %v", text, err)
