@@ -16,6 +16,7 @@ func view(name, id string) *container.View {
 	return &container.View{Config: &container.Config{
 		ID: strings.Repeat(id, 32), Name: name, Image: container.ImageRef{Ref: "img"}, Network: "none",
 		Created: time.Now().Add(-3 * time.Hour), Labels: map[string]string{"tier": "web"}, Log: container.LogConfig{Driver: "json-file"},
+		Entrypoint: []string{"sh", "-c"}, Cmd: []string{"sleep 1000; echo done"},
 		Spec: &specs.Spec{
 			Root: &specs.Root{}, Linux: &specs.Linux{}, Hostname: "h",
 			Process: &specs.Process{Args: []string{"sh", "-c", "sleep 1000; echo done"}, Cwd: "/"},

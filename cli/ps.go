@@ -138,20 +138,11 @@ func (f *psFlags) row(b *backend, v *container.View, now time.Time) containerRow
 	if r.labels == nil {
 		r.labels = map[string]string{}
 	}
-	if v.Image.Ref == "" && v.Spec.Root != nil {
-		r.Image = v.Spec.Root.Path
-	}
 	if strings.HasPrefix(r.Image, "sha256:") && !f.noTrunc {
 		r.Image = shortID(r.Image)
 	}
-	command := strings.Join(v.Spec.Process.Args, " ")
-	var mounts []string
-	for _, m := range v.Spec.Mounts {
-		if m.Type == "bind" {
-			mounts = append(mounts, m.Source)
-		}
-	}
-	r.Mounts = strings.Join(mounts, ",")
+	command := strings.Join(slices.Concat(v.Entrypoint, v.Cmd), " ")
+	f.fromSpec(&r, v)
 	if !f.noTrunc {
 		r.ID, command, r.Mounts = shortID(r.ID), ellipsis(command, 20), ellipsis(r.Mounts, 20)
 	}
@@ -162,6 +153,24 @@ func (f *psFlags) row(b *backend, v *container.View, now time.Time) containerRow
 		r.Size = sizeText(b, v)
 	}
 	return r
+}
+
+// fromSpec fills in what only the spec knows. A listing may come without specs,
+// which are the greater part of a record.
+func (f *psFlags) fromSpec(r *containerRow, v *container.View) {
+	if v.Spec == nil {
+		return
+	}
+	if v.Image.Ref == "" && v.Spec.Root != nil {
+		r.Image = v.Spec.Root.Path
+	}
+	var mounts []string
+	for _, m := range v.Spec.Mounts {
+		if m.Type == "bind" {
+			mounts = append(mounts, m.Source)
+		}
+	}
+	r.Mounts = strings.Join(mounts, ",")
 }
 
 // statusText is docker's STATUS column.
