@@ -45,6 +45,7 @@ func (s *session) attach(ctx context.Context, ref string, o container.AttachOpti
 	case v.OpenStdin && v.Spec.Process.Terminal && !o.NoStdin && !isTerminal(s.stdio.In):
 		return fmt.Errorf("the input device is not a TTY")
 	}
+	o.DetachKeys = s.detachKeys(o.DetachKeys)
 	code, left, err := b.Attach(ctx, v.ID, o, s.stdio)
 	if err != nil {
 		return err

@@ -56,6 +56,9 @@ func (s *session) exec(ctx context.Context, o container.ExecOptions, files, args
 	if err != nil {
 		return err
 	}
+	if o.TTY && !o.Detach {
+		o.DetachKeys = s.detachKeys(o.DetachKeys)
+	}
 	io := s.stdio
 	if !o.Interactive {
 		io.In = nil

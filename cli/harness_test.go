@@ -26,6 +26,8 @@ type world struct {
 	// made are the containers that were created or run.
 	made  []*container.Config
 	calls []string
+	// keys are the detach keys of each attachment.
+	keys  []string
 	views []*container.View
 	// exit and err are the answers of run, exec and attach.
 	exit container.Exit
@@ -75,6 +77,7 @@ func (w *world) Wait(_ context.Context, ref string) (int, error) { return w.code
 
 func (w *world) Attach(_ context.Context, ref string, o container.AttachOptions, io container.Stdio) (int, bool, error) {
 	w.note("attach " + ref)
+	w.keys = append(w.keys, o.DetachKeys)
 	return w.code, false, w.err
 }
 
@@ -104,6 +107,8 @@ func (w *world) Resolve(ref string) (string, error) {
 	}
 	return v.ID, nil
 }
+
+func (w *world) LoadSpec(*container.Config) error { return nil }
 
 func (w *world) List(context.Context) ([]*container.View, error) { return w.views, nil }
 func (w *world) LogPath(c *container.Config) string              { return "/log/" + c.ID }

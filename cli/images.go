@@ -79,8 +79,11 @@ func (s *session) listImages(f *imagesFlags, args []string, now time.Time) error
 	if f.digests {
 		table.columns = "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}"
 	}
-	if f.quiet {
+	switch {
+	case f.quiet:
 		f.format = "{{.ID}}"
+	case f.format == "":
+		f.format = s.settings().ImagesFormat
 	}
 	return table.print(s.out, f.format, rows)
 }

@@ -96,6 +96,7 @@ func overview() string {
 		}
 	}
 	b.WriteString("\n# ENVIRONMENT\n\n**BERTH_ROOT**\n:   Where images and containers are kept (/var/lib/berth).\n\n**BERTH_RUNROOT**\n:   Where what ends with the boot is kept (/run/berth).\n")
+	b.WriteString("\n**DOCKER_CONFIG**\n:   Folder of docker's config.json (~/.docker), whose psFormat, imagesFormat and detachKeys are heeded.\n")
 	b.WriteString("\n**BERTH_MODE**\n:   When set, the name that berth is called by has no say: a link named docker prints berth's texts, too.\n")
 	return b.String()
 }

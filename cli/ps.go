@@ -76,6 +76,14 @@ func (s *session) ps(ctx context.Context, f *psFlags, now time.Time) error {
 	if views, err = f.pick(b, views); err != nil {
 		return err
 	}
+	if f.format != "" {
+		// A format may ask for the mounts.
+		for _, v := range views {
+			if err := loadSpec(b, v); err != nil {
+				return err
+			}
+		}
+	}
 	rows := make([]containerRow, 0, len(views))
 	for _, v := range views {
 		rows = append(rows, f.row(b, v, now))
@@ -91,8 +99,11 @@ func (s *session) ps(ctx context.Context, f *psFlags, now time.Time) error {
 	if f.size {
 		table.columns += "\t{{.Size}}"
 	}
-	if f.quiet {
+	switch {
+	case f.quiet:
 		f.format = "{{.ID}}"
+	case f.format == "":
+		f.format = s.settings().PsFormat
 	}
 	return table.print(s.out, f.format, rows)
 }
@@ -158,11 +169,11 @@ func (f *psFlags) row(b *backend, v *container.View, now time.Time) containerRow
 // fromSpec fills in what only the spec knows. A listing may come without specs,
 // which are the greater part of a record.
 func (f *psFlags) fromSpec(r *containerRow, v *container.View) {
+	if v.Image.Ref == "" {
+		r.Image = v.Rootfs
+	}
 	if v.Spec == nil {
 		return
-	}
-	if v.Image.Ref == "" && v.Spec.Root != nil {
-		r.Image = v.Spec.Root.Path
 	}
 	var mounts []string
 	for _, m := range v.Spec.Mounts {
@@ -171,6 +182,14 @@ func (f *psFlags) fromSpec(r *containerRow, v *container.View) {
 		}
 	}
 	r.Mounts = strings.Join(mounts, ",")
+}
+
+// loadSpec reads a container's spec, of which a broken one may have none.
+func loadSpec(b *backend, v *container.View) error {
+	if v.Status == container.Broken {
+		return nil
+	}
+	return ignoreMissing(b.LoadSpec(v.Config))
 }
 
 // statusText is docker's STATUS column.

@@ -127,7 +127,7 @@ func (s *session) start(ctx context.Context, b *backend, d *draft, f *runFlags) 
 	} else {
 		var left bool
 		code, left, err = b.StartAttached(ctx, d.ID, container.AttachOptions{
-			DetachKeys: f.detachKeys, NoStdin: !d.OpenStdin, NoSigProxy: !f.sigProxy,
+			DetachKeys: s.detachKeys(f.detachKeys), NoStdin: !d.OpenStdin, NoSigProxy: !f.sigProxy,
 		}, s.streams(d, f))
 		if err == nil {
 			b.settled(ctx, d.ID, left)

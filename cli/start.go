@@ -23,7 +23,7 @@ func startCommand() *command {
 					switchOption(&interactive, "i,interactive", "Attach container's STDIN"),
 				}, func(ctx context.Context, args []string) error {
 					if attach || interactive {
-						return s.startAttached(ctx, args, container.AttachOptions{DetachKeys: keys, NoStdin: !interactive})
+						return s.startAttached(ctx, args, container.AttachOptions{DetachKeys: s.detachKeys(keys), NoStdin: !interactive})
 					}
 					return s.onEach(func(b *backend, ref string) error {
 						return startFailed(b.Start(ctx, ref))
