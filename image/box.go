@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-
-	"berth/state"
 )
 
 // boxName is the reference of the embedded image.
@@ -48,11 +46,11 @@ func (s *Store) EnsureBox(ctx context.Context) (Image, error) {
 		return Image{}, err
 	}
 	// Not the store's own lock, which Import takes for its commit.
-	lock, err := state.Lock(ctx, s.dirs.Image()+"/.box.lock")
+	unlock, err := s.lockFile(ctx, ".box.lock")
 	if err != nil {
 		return Image{}, err
 	}
-	defer lock.Close()
+	defer unlock()
 	if img, err := s.Resolve(boxName); err == nil && (img.Box == "" || img.Box == boxDigest()) {
 		return img, nil
 	}

@@ -219,39 +219,46 @@ func changeWorkdir(c *Config, s string) error {
 // single quotes keeps the next character as it is.
 func splitWords(s string) ([]string, error) {
 	var words []string
-	var word strings.Builder
-	var quote byte
-	started := false
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		switch {
-		case c == '\\' && quote != '\'' && i+1 < len(s):
-			i++
-			word.WriteByte(s[i])
-			started = true
-		case quote != 0 && c == quote:
-			quote = 0
-		case quote == 0 && (c == '"' || c == '\''):
-			quote, started = c, true
-		case quote == 0 && (c == ' ' || c == '\t'):
-			if started {
-				words = append(words, word.String())
-				word.Reset()
-				started = false
-			}
-		default:
-			word.WriteByte(c)
-			started = true
+	for {
+		s = strings.TrimLeft(s, " \t")
+		if s == "" {
+			break
 		}
-	}
-	if quote != 0 {
-		return nil, errors.New("unexpected end of statement while looking for matching quote")
-	}
-	if started {
-		words = append(words, word.String())
+		word, rest, err := cutWord(s)
+		if err != nil {
+			return nil, err
+		}
+		words, s = append(words, word), rest
 	}
 	if len(words) == 0 {
 		return nil, errors.New("want key=value")
 	}
 	return words, nil
+}
+
+// cutWord takes the first word off s, which starts with one.
+func cutWord(s string) (word, rest string, err error) {
+	var b strings.Builder
+	var quote byte
+	i := 0
+	for ; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case c == '\\' && quote != '\'' && i+1 < len(s):
+			i++
+			b.WriteByte(s[i])
+		case quote != 0 && c == quote:
+			quote = 0
+		case quote == 0 && (c == '"' || c == '\''):
+			quote = c
+		case quote == 0 && (c == ' ' || c == '\t'):
+			return b.String(), s[i:], nil
+		default:
+			b.WriteByte(c)
+		}
+	}
+	if quote != 0 {
+		return "", "", errors.New("unexpected end of statement while looking for matching quote")
+	}
+	return b.String(), "", nil
 }

@@ -17,11 +17,14 @@ const blobGrace = time.Hour
 // container, and by a writer that died between its renames. keep is asked with the
 // path as in Image.Layers. It returns the chain ids of the trees that went.
 func (s *Store) Collect(ctx context.Context, keep func(layer string) bool) ([]string, error) {
-	lock, err := s.lock(ctx)
+	unlock, err := s.lock(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer lock.Close()
+	defer unlock()
+	if err := s.sweep(); err != nil {
+		return nil, err
+	}
 	index, err := s.readIndex()
 	if err != nil {
 		return nil, err
@@ -49,7 +52,7 @@ func (s *Store) Collect(ctx context.Context, keep func(layer string) bool) ([]st
 }
 
 func (s *Store) collectBlobs(used references) error {
-	names, err := os.ReadDir(s.dirs.Image() + "/blobs/sha256")
+	names, err := os.ReadDir(s.blobDir())
 	if err != nil {
 		return err
 	}

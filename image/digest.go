@@ -129,7 +129,7 @@ func readVerified(r io.Reader, want Digest, size int64) ([]byte, error) {
 }
 
 func isLowerHex(s string) bool {
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
 			return false
 		}

@@ -9,8 +9,6 @@ import (
 	"os"
 	"runtime"
 	"time"
-
-	"berth/state"
 )
 
 // ImportOptions describe the image that Import makes of a tar.
@@ -55,9 +53,8 @@ func (s *Store) Import(ctx context.Context, r io.Reader, opts ImportOptions) (Im
 	if err := s.ensure(); err != nil {
 		return Image{}, err
 	}
-	// What is left of an importer that died; it may hold gigabytes.
-	if _, err := state.Sweep(s.dirs); err != nil {
-		return Image{}, fmt.Errorf("sweep interrupted writes: %w", err)
+	if err := s.sweep(); err != nil {
+		return Image{}, err
 	}
 	st, err := s.newStage()
 	if err != nil {
@@ -93,11 +90,11 @@ func (s *Store) importStaged(ctx context.Context, st *stage, r io.Reader, config
 		desc.Annotations = map[string]string{annotationBox: string(opts.box)}
 	}
 
-	lock, err := s.lock(ctx)
+	unlock, err := s.lock(ctx)
 	if err != nil {
 		return Image{}, err
 	}
-	defer lock.Close()
+	defer unlock()
 	if err := s.commitBlob(st); err != nil {
 		return Image{}, err
 	}
@@ -207,11 +204,11 @@ func (s *Store) Tag(ctx context.Context, source, target string) error {
 	if ref.Digest != "" {
 		return errors.New("refusing to create a tag with a digest reference")
 	}
-	lock, err := s.lock(ctx)
+	unlock, err := s.lock(ctx)
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
+	defer unlock()
 	index, err := s.readIndex()
 	if err != nil {
 		return err
@@ -276,11 +273,11 @@ func (s *Store) unpackBlob(ctx context.Context, blob Descriptor, diffID, chain D
 }
 
 func (s *Store) commitUnder(ctx context.Context, st *stage, chain Digest) error {
-	lock, err := s.lock(ctx)
+	unlock, err := s.lock(ctx)
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
+	defer unlock()
 	return s.commitLayer(st, chain)
 }
 

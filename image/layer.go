@@ -124,7 +124,7 @@ func (st *stage) receive(ctx context.Context, r io.Reader, limits Limits) error 
 	}
 	ahead := newReadAhead(plainTar)
 	st.unpacked, err = unpackTar(ctx, ahead, tree, limits)
-	ahead.Close()
+	ahead.stop()
 	if err != nil {
 		return err
 	}
@@ -151,7 +151,7 @@ func (s *Store) commitBlob(st *stage) error {
 	if err := os.Rename(st.dir+"/blob", s.blobPath(st.blob.Digest)); err != nil {
 		return err
 	}
-	return syncDir(s.dirs.Image() + "/blobs/sha256")
+	return syncDir(s.blobDir())
 }
 
 // commitLayer moves the staged tree to its place above the chain below. The

@@ -147,6 +147,36 @@ func TestParallelImports(t *testing.T) {
 	}
 }
 
+// TestSweptBlobs: a writer may die in each of the store's folders, and both
+// who adds and who cleans up removes what it left.
+func TestSweptBlobs(t *testing.T) {
+	needRoot(t)
+	s := testStore(t)
+	mustImport(t, s, "first", file("x", "1"))
+	// No process has this pid: pid_max is at most 1<<22.
+	left := []string{s.blobDir() + "/.tmp-999999999-1", s.dirs.Image() + "/.tmp-999999999-1", s.dirs.Layer() + "/.tmp-999999999-1"}
+	clean := func(what string, f func()) {
+		for _, p := range left {
+			if err := os.WriteFile(p, []byte("half"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f()
+		for _, p := range left {
+			if _, err := os.Lstat(p); err == nil {
+				t.Errorf("%s left %s", what, p)
+			}
+		}
+	}
+	clean("import", func() { mustImport(t, s, "second", file("y", "2")) })
+	clean("collect", func() {
+		if _, err := s.Collect(t.Context(), func(string) bool { return false }); err != nil {
+			t.Fatal(err)
+		}
+	})
+	checkStore(t, s, true)
+}
+
 // TestKilledImports kills importers at random moments. The store must be usable
 // after each, and clean after the next import.
 func TestKilledImports(t *testing.T) {

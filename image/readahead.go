@@ -3,8 +3,8 @@ package image
 import "io"
 
 // readAhead runs a reader in its own goroutine, a few buffers ahead of its
-// consumer, so that hashing and inflating overlap with writing files. Close
-// stops the goroutine and returns only when it has left the source.
+// consumer, so that hashing and inflating overlap with writing files. Its stop
+// ends the goroutine and returns only when it has left the source.
 type readAhead struct {
 	full    chan chunk
 	free    chan []byte
@@ -76,11 +76,10 @@ func (a *readAhead) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Close releases the goroutine. The source may be used again afterwards, unless
-// it blocks in Read: then Close waits for it.
-func (a *readAhead) Close() error {
+// stop releases the goroutine. The source may be used again afterwards, unless
+// it blocks in Read: then stop waits for it.
+func (a *readAhead) stop() {
 	close(a.done)
 	for range a.full {
 	}
-	return nil
 }

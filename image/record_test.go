@@ -46,7 +46,7 @@ func TestRecordKeepsEveryField(t *testing.T) {
 func TestDamagedRecords(t *testing.T) {
 	at := stamp{1, 2, 3, 4}
 	b := encodeRecord(richImage(), at)
-	for cut := range len(b) {
+	for cut := range b {
 		if _, err := decodeRecord(b[:cut], at, "/l"); err == nil {
 			t.Errorf("cut at %d: accepted", cut)
 		}

@@ -149,7 +149,7 @@ func isTag(s string) bool {
 	if s == "" || len(s) > maxTagLength || s[0] == '.' || s[0] == '-' {
 		return false
 	}
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		if c := s[i]; !isAlnum(c) && c != '_' && c != '.' && c != '-' {
 			return false
 		}
@@ -182,7 +182,8 @@ func isPathComponent(s string) bool {
 // isDomain: dotted host components or a bracketed IPv6 address, then optionally
 // a colon and a port of digits.
 func isDomain(s string) bool {
-	host, port, hasPort := s, "", false
+	var host, port string
+	var hasPort bool
 	if strings.HasPrefix(s, "[") {
 		inside, after, closed := strings.Cut(s[1:], "]")
 		if !closed || strings.Trim(inside, "0123456789abcdefABCDEF:") != "" || inside == "" {
@@ -210,7 +211,7 @@ func isHostComponent(s string) bool {
 	if s == "" || s[0] == '-' || s[len(s)-1] == '-' {
 		return false
 	}
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		if !isAlnum(s[i]) && s[i] != '-' {
 			return false
 		}

@@ -36,11 +36,11 @@ type User struct {
 // "Deleted: ". Both tell what was done, even beside an error. Layers of containers
 // that still exist stay for Collect. A conflict matches ErrConflict.
 func (s *Store) Remove(ctx context.Context, ref string, opts RemoveOptions, inUse func(id Digest) []User) (untagged, deleted []string, err error) {
-	lock, err := s.lock(ctx)
+	unlock, err := s.lock(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer lock.Close()
+	defer unlock()
 	index, err := s.readIndex()
 	if err != nil {
 		return nil, nil, err

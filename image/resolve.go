@@ -130,7 +130,7 @@ func (s *Store) indexStamp() (stamp, error) {
 	if err != nil {
 		return stamp{}, &os.PathError{Op: "lstat", Path: s.indexPath(), Err: err}
 	}
-	return stamp{dev: uint64(st.Dev), ino: st.Ino, size: st.Size, mtime: st.Mtim.Nano()}, nil
+	return stamp{dev: st.Dev, ino: st.Ino, size: st.Size, mtime: st.Mtim.Nano()}, nil
 }
 
 // settled reports whether any later index must have a later mtime. File times

@@ -61,7 +61,7 @@ type Manifest struct {
 
 // ImageConfig is the blob whose digest is the image's id (image-spec,
 // config.md, with docker's extensions).
-type ImageConfig struct {
+type ImageConfig struct { //nolint:revive // the spec calls it so, and Config is a part of it
 	Created      *time.Time `json:"created,omitempty"`
 	Author       string     `json:"author,omitempty"`
 	Architecture string     `json:"architecture"`

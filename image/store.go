@@ -45,15 +45,33 @@ func Open(dirs state.Dirs) *Store { return &Store{dirs: dirs} }
 
 func (s *Store) indexPath() string { return s.dirs.Image() + "/index.json" }
 
-func (s *Store) blobPath(d Digest) string { return s.dirs.Image() + "/blobs/sha256/" + d.Hex() }
+func (s *Store) blobDir() string { return s.dirs.Image() + "/blobs/sha256" }
 
-// lock makes the layout if need be, sweeps what dead writers left, and takes the
-// writers' lock.
-func (s *Store) lock(ctx context.Context) (*state.Locked, error) {
+func (s *Store) blobPath(d Digest) string { return s.blobDir() + "/" + d.Hex() }
+
+// lock makes the layout if need be and takes the writers' lock.
+func (s *Store) lock(ctx context.Context) (unlock func(), err error) {
 	if err := s.ensure(); err != nil {
 		return nil, err
 	}
-	return state.Lock(ctx, s.dirs.Image()+"/.lock")
+	return s.lockFile(ctx, ".lock")
+}
+
+func (s *Store) lockFile(ctx context.Context, name string) (unlock func(), err error) {
+	l, err := state.Lock(ctx, s.dirs.Image()+"/"+name)
+	if err != nil {
+		return nil, err
+	}
+	// What the lock guarded is done by then, and the process' end unlocks, too.
+	return func() { _ = l.Close() }, nil
+}
+
+// sweep removes what is left of writers that died; it may be gigabytes.
+func (s *Store) sweep() error {
+	if _, err := state.Sweep(s.dirs, s.blobDir()); err != nil {
+		return fmt.Errorf("sweep interrupted writes: %w", err)
+	}
+	return nil
 }
 
 // ensure makes the folders and the layout's marker file (image-spec,
@@ -62,8 +80,7 @@ func (s *Store) ensure() error {
 	if err := s.dirs.Ensure(); err != nil {
 		return err
 	}
-	blobs := s.dirs.Image() + "/blobs"
-	for _, dir := range []string{blobs, blobs + "/sha256", s.dirs.Layer() + "/" + linkDir} {
+	for _, dir := range []string{s.dirs.Image() + "/blobs", s.blobDir(), s.dirs.Layer() + "/" + linkDir} {
 		if err := state.MakeDir(dir); err != nil {
 			return err
 		}

@@ -281,8 +281,7 @@ func (u *unpacker) clear(parent int, p, base string) error {
 	if err != nil {
 		return err
 	}
-	defer root.Close()
-	return root.RemoveAll(p)
+	return errors.Join(root.RemoveAll(p), root.Close())
 }
 
 func splitPath(p string) (dir, base string) {

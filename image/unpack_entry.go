@@ -57,12 +57,12 @@ func (u *unpacker) leaf(ctx context.Context, parent int, p, base string, h *tar.
 	if h.Typeflag == tar.TypeLink {
 		return u.hardlink(parent, p, base, h)
 	}
-	fd, err := u.create(parent, p, base, h)
+	fd, err := u.create(parent, base, h)
 	if err == unix.EEXIST {
 		if err := u.clear(parent, p, base); err != nil {
 			return err
 		}
-		fd, err = u.create(parent, p, base, h)
+		fd, err = u.create(parent, base, h)
 	}
 	if err != nil {
 		return fmt.Errorf("create %q: %w", p, err)
@@ -81,7 +81,7 @@ func (u *unpacker) leaf(ctx context.Context, parent int, p, base string, h *tar.
 
 // create makes the inode and returns a handle to write to for a regular file, -1
 // for all else.
-func (u *unpacker) create(parent int, p, base string, h *tar.Header) (int, error) {
+func (u *unpacker) create(parent int, base string, h *tar.Header) (int, error) {
 	switch h.Typeflag {
 	case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse:
 		return unix.Openat(parent, base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
@@ -149,20 +149,11 @@ func (u *unpacker) copyData(ctx context.Context, fd int, p string, data io.Reade
 	for {
 		n, err := io.ReadFull(data, u.buf)
 		if n > 0 {
-			b := u.buf[:n]
-			if hole = n == holeSize && bytes.Equal(b, u.zero); hole {
-				_, e := unix.Seek(fd, int64(n), io.SeekCurrent)
-				if e != nil {
-					return fmt.Errorf("seek %q: %w", p, e)
-				}
-			} else if e := writeAll(fd, b); e != nil {
-				return fmt.Errorf("write %q: %w", p, e)
+			var e error
+			if hole, e = u.writeBlock(fd, p, u.buf[:n]); e != nil {
+				return e
 			}
 			size += int64(n)
-			u.out.Size += int64(n)
-			if err := u.checkExpansion(); err != nil {
-				return err
-			}
 		}
 		if err == io.EOF || err == io.ErrUnexpectedEOF {
 			// io.ReadFull says ErrUnexpectedEOF for a short last block, and so does the
@@ -185,6 +176,19 @@ func (u *unpacker) copyData(ctx context.Context, fd int, p string, data io.Reade
 		}
 	}
 	return nil
+}
+
+// writeBlock writes a block, or passes over it when that leaves a hole.
+func (u *unpacker) writeBlock(fd int, p string, b []byte) (hole bool, err error) {
+	if hole = len(b) == holeSize && bytes.Equal(b, u.zero); hole {
+		if _, err := unix.Seek(fd, int64(len(b)), io.SeekCurrent); err != nil {
+			return hole, fmt.Errorf("seek %q: %w", p, err)
+		}
+	} else if err := writeAll(fd, b); err != nil {
+		return hole, fmt.Errorf("write %q: %w", p, err)
+	}
+	u.out.Size += int64(len(b))
+	return hole, u.checkExpansion()
 }
 
 // checkExpansion catches sparse entries, which claim any size in a short tar.

@@ -63,11 +63,13 @@ func abandoned(name string) bool {
 
 // Sweep removes what interrupted writes and removals left: in both roots, in
 // the folders of the layout, and in every container's, volume's and address
-// folder; then the claims that are stale or damaged. It returns the paths that
-// it removed. It disturbs nobody who is at work, and one path that resists
+// folder; in more, which are folders below those that somebody writes to with
+// WriteFile; then the claims that are stale or damaged. It returns the paths
+// that it removed. It disturbs nobody who is at work, and one path that resists
 // does not keep the others.
-func Sweep(d Dirs) (removed []string, err error) {
+func Sweep(d Dirs, more ...string) (removed []string, err error) {
 	dirs, err := sweepable(d)
+	dirs = append(dirs, more...)
 	failed := []error{err}
 	for _, dir := range dirs {
 		names, err := readNames(dir)
