@@ -73,16 +73,11 @@ func (s *session) ps(ctx context.Context, f *psFlags, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if views, err = f.pick(b, views); err != nil {
+	if err := f.loadSpecs(b, views); err != nil {
 		return err
 	}
-	if f.format != "" {
-		// A format may ask for the mounts.
-		for _, v := range views {
-			if err := loadSpec(b, v); err != nil {
-				return err
-			}
-		}
+	if views, err = f.pick(b, views); err != nil {
+		return err
 	}
 	rows := make([]containerRow, 0, len(views))
 	for _, v := range views {
@@ -184,12 +179,22 @@ func (f *psFlags) fromSpec(r *containerRow, v *container.View) {
 	r.Mounts = strings.Join(mounts, ",")
 }
 
-// loadSpec reads a container's spec, of which a broken one may have none.
-func loadSpec(b *backend, v *container.View) error {
-	if v.Status == container.Broken {
+// loadSpecs reads the containers' specs when a format or a filter may ask for
+// the mounts. A broken container has none, and one may go meanwhile.
+func (f *psFlags) loadSpecs(b *backend, views []*container.View) error {
+	asks := func(filter string) bool { return strings.HasPrefix(filter, "volume=") }
+	if f.format == "" && !slices.ContainsFunc(f.filters, asks) {
 		return nil
 	}
-	return ignoreMissing(b.LoadSpec(v.Config))
+	for _, v := range views {
+		if v.Status == container.Broken {
+			continue
+		}
+		if err := ignoreMissing(b.LoadSpec(v.Config)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // statusText is docker's STATUS column.

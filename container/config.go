@@ -21,9 +21,13 @@ type Config struct {
 	// Layers are the overlay's lower directories, top layer first; empty for
 	// a container that runs on Spec.Root.Path itself (--rootfs).
 	Layers []string `json:"layers,omitempty"`
+	// Rootfs is the host's folder that a container without layers runs on.
+	Rootfs string `json:"rootfs,omitempty"`
 	// Spec is the container. Process.User.Username, when set, is a name (or
-	// "name:group") still to be looked up in the image.
-	Spec *specs.Spec `json:"spec"`
+	// "name:group") still to be looked up in the image. It has a file of its
+	// own (spec.json) beside the record, ten times as large as that: what
+	// lists containers does without, and finds nil here ([Engine.LoadSpec]).
+	Spec *specs.Spec `json:"-"`
 	// Entrypoint and Cmd are the two halves of Spec.Process.Args.
 	Entrypoint []string          `json:"entrypoint,omitempty"`
 	Cmd        []string          `json:"cmd,omitempty"`

@@ -100,9 +100,17 @@ func (e *Engine) claim(ctx context.Context, c *Config, name string) error {
 
 // record writes the container's Config.
 func (e *Engine) record(c *Config) error {
+	c.Rootfs = ""
+	if len(c.Layers) == 0 {
+		c.Rootfs = c.Spec.Root.Path
+	}
 	durability := state.Durable
 	if c.AutoRemove {
 		durability = state.Fast
+	}
+	// The spec first: a container with a Config is whole.
+	if err := state.WriteJSON(e.specPath(c), c.Spec, durability); err != nil {
+		return err
 	}
 	return state.WriteJSON(e.recordPath(c), c, durability)
 }
@@ -245,7 +253,7 @@ func (e *Engine) removeRoot(id string) error {
 // removeRun removes the container's folder on the tmpfs.
 func (e *Engine) removeRun(id string) error {
 	return removeKnown(e.Dirs.RunContainer(id),
-		[]string{"/state.json", "/container.json", "/hostname", "/hosts", "/resolv.conf", "/lock", "/attach.sock", "/container.log"}, nil)
+		[]string{"/state.json", "/container.json", "/spec.json", "/hostname", "/hosts", "/resolv.conf", "/lock", "/attach.sock", "/container.log"}, nil)
 }
 
 // removeKnown removes a folder with the files and folders that are usually in

@@ -8,6 +8,8 @@ import (
 	"path"
 	"sync"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
+
 	"berth/cgroup"
 	"berth/nsenter"
 	"berth/state"
@@ -125,7 +127,26 @@ func (e *Engine) LogPath(c *Config) string {
 	return path.Join(e.Dirs.Container(c.ID), "container.log")
 }
 
-// load reads a container's Config.
+// specPath is where a container's spec lies: beside its Config.
+func (e *Engine) specPath(c *Config) string { return path.Join(path.Dir(e.recordPath(c)), "spec.json") }
+
+// LoadSpec reads a container's spec into its Config.
+func (e *Engine) LoadSpec(c *Config) error {
+	if c.Spec != nil {
+		return nil
+	}
+	var spec specs.Spec
+	if err := state.ReadJSON(e.specPath(c), &spec); err != nil {
+		return err
+	}
+	if err := validate(&spec); err != nil {
+		return fmt.Errorf("read %s: %w: %w", e.specPath(c), state.ErrCorrupt, err)
+	}
+	c.Spec = &spec
+	return nil
+}
+
+// load reads a container's Config, without the spec.
 func (e *Engine) load(id string) (*Config, error) {
 	var c Config
 	err := state.ReadJSON(path.Join(e.Dirs.Container(id), "config.json"), &c)

@@ -189,6 +189,9 @@ func (e *Engine) Monitor(ctx context.Context, id string) error {
 		return tell(report{Code: 125, Error: err.Error()})
 	}
 	c, err := e.load(id)
+	if err == nil {
+		err = e.LoadSpec(c)
+	}
 	if err != nil {
 		return tell(report{Code: 125, Error: err.Error()})
 	}

@@ -186,8 +186,8 @@ func TestExitCode(t *testing.T) {
 func TestLimitFiles(t *testing.T) {
 	for ours, want := range map[uint64][2]uint64{1 << 30: {1024, 524288}, 4096: {1024, 4096}, 512: {512, 512}} {
 		c := &Config{Spec: DefaultSpec()}
-		limitFiles(c, ours)
-		limitFiles(c, ours)
+		limitFiles(c.Spec.Process, ours)
+		limitFiles(c.Spec.Process, ours)
 		if r := c.Spec.Process.Rlimits; len(r) != 1 || r[0].Soft != want[0] || r[0].Hard != want[1] {
 			t.Errorf("with %d: %+v, want %v", ours, r, want)
 		}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,10 +27,13 @@ func (e *Engine) Get(ctx context.Context, ref string) (*View, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &state.NoSuchError{Ref: ref}
 	}
-	return v, err
+	if err != nil {
+		return nil, err
+	}
+	return v, e.LoadSpec(v.Config)
 }
 
-// List returns all containers, the newest first. It takes no lock but to
+// List returns all containers, the newest first, without their specs. It takes no lock but to
 // settle what lost its supervisor. A container whose record cannot be read is
 // there with the status Broken; the others do not suffer from it.
 func (e *Engine) List(ctx context.Context) ([]*View, error) {
@@ -40,19 +44,35 @@ func (e *Engine) List(ctx context.Context) ([]*View, error) {
 	if err != nil {
 		return nil, err
 	}
-	views := make([]*View, 0, len(ids))
-	for _, id := range ids {
-		v, err := e.view(ctx, id)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			continue // gone between the listing and the look, or not there yet
-		case err != nil:
-			v = &View{Config: &Config{ID: id}, Status: Broken, Err: err}
-		}
-		views = append(views, v)
+	views := make([]*View, len(ids))
+	var readers sync.WaitGroup
+	for start := range listReaders {
+		readers.Go(func() {
+			for i := start; i < len(ids); i += listReaders {
+				views[i] = e.listed(ctx, ids[i])
+			}
+		})
 	}
+	readers.Wait()
+	views = slices.DeleteFunc(views, func(v *View) bool { return v == nil })
 	slices.SortStableFunc(views, func(a, b *View) int { return b.Created.Compare(a.Created) })
 	return views, nil
+}
+
+// listReaders is how many containers are looked at side by side.
+const listReaders = 4
+
+// listed is a container's view for a listing; nil for one that is gone since,
+// or not there yet.
+func (e *Engine) listed(ctx context.Context, id string) *View {
+	v, err := e.view(ctx, id)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return &View{Config: &Config{ID: id}, Status: Broken, Err: err}
+	}
+	return v
 }
 
 // view reads a container's records and judges its state by what the kernel
