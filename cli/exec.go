@@ -36,16 +36,8 @@ func execCommand() *command {
 
 func (s *session) exec(ctx context.Context, o container.ExecOptions, files, args []string) error {
 	o.Args = args[1:]
-	if o.Cwd != "" && !path.IsAbs(o.Cwd) {
-		return fmt.Errorf("the working directory '%s' is invalid, it needs to be an absolute path", o.Cwd)
-	}
-	if o.User != "" {
-		if err := checkUser(o.User); err != nil {
-			return err
-		}
-	}
-	if o.Interactive && o.TTY && !o.Detach && !isTerminal(s.stdio.In) {
-		return errors.New("the input device is not a TTY")
+	if err := s.checkExec(o); err != nil {
+		return err
 	}
 	asked, err := readEnvFiles(files)
 	if err != nil {
@@ -68,6 +60,22 @@ func (s *session) exec(ctx context.Context, o container.ExecOptions, files, args
 		return err
 	}
 	return exitWith(exitCode(exit))
+}
+
+// checkExec refuses what is wrong before the container is looked at.
+func (s *session) checkExec(o container.ExecOptions) error {
+	if o.Cwd != "" && !path.IsAbs(o.Cwd) {
+		return fmt.Errorf("the working directory '%s' is invalid, it needs to be an absolute path", o.Cwd)
+	}
+	if o.User != "" {
+		if err := checkUser(o.User); err != nil {
+			return err
+		}
+	}
+	if o.Interactive && o.TTY && !o.Detach && !isTerminal(s.stdio.In) {
+		return errors.New("the input device is not a TTY")
+	}
+	return nil
 }
 
 // callersEnv gives variables without a value the one that the caller has, and
