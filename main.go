@@ -1,7 +1,7 @@
 // Command berth runs containers from one binary and without a daemon.
 //
-// The Go runtime would read our own cgroup's CPU limit at every start, to size
-// itself; a program that mostly waits for the kernel has no use for that.
+// The Go runtime would follow our own cgroup's CPU limit, with a look at it
+// every so often: a monitor that waits for days should not wake up for that.
 //
 //go:debug containermaxprocs=0
 //go:debug updatemaxprocs=0
