@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -139,8 +140,68 @@ func TestEnsureLeavesSharedRootAndTightensFolders(t *testing.T) {
 	}
 }
 
+// TestEnsureNotices: the shortcut past the folders ends with any change in a
+// root, and a root itself is never passed over.
+func TestEnsureNotices(t *testing.T) {
+	other := t.TempDir()
+	tests := []struct {
+		name   string
+		change func(t *testing.T, d Dirs)
+		want   string
+	}{
+		{"nothing", func(*testing.T, Dirs) {}, ""},
+		{"folder removed", func(t *testing.T, d Dirs) { must(t, os.Remove(d.Names())) }, ""},
+		{"all removed", func(t *testing.T, d Dirs) { must(t, os.RemoveAll(d.Root)) }, ""},
+		{"after a reboot", func(t *testing.T, d Dirs) { must(t, os.RemoveAll(d.Run)) }, ""},
+		{"folder replaced by a symlink", func(t *testing.T, d Dirs) {
+			must(t, os.Remove(d.OCI()))
+			must(t, os.Symlink(other, d.OCI()))
+		}, "symbolic link"},
+		{"folder replaced by one that others own in part", func(t *testing.T, d Dirs) {
+			must(t, os.Mkdir(d.Root+"/x", 0o700))
+			must(t, os.Chmod(d.Root+"/x", 0o777))
+			must(t, unix.Renameat2(unix.AT_FDCWD, d.Root+"/x", unix.AT_FDCWD, d.Volumes(), unix.RENAME_EXCHANGE))
+		}, "others may write"},
+		{"root opened", func(t *testing.T, d Dirs) { must(t, os.Chmod(d.Run, 0o777)) }, "others may write"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			d := newDirs(t)
+			time.Sleep(2 * settleTime)
+			must(t, d.Ensure())
+			if _, err := os.Readlink(d.layout()); err != nil {
+				t.Fatalf("the check was not noted: %v", err)
+			}
+			tt.change(t, d)
+			err := d.Ensure()
+			if tt.want == "" && err != nil || tt.want != "" && (!errors.Is(err, ErrUnsafeDir) || !strings.Contains(err.Error(), tt.want)) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+			if tt.want != "" {
+				return
+			}
+			for _, dir := range d.folders() {
+				if got := mode(t, dir); got != 0o700 {
+					t.Errorf("%s has mode %04o", dir, got)
+				}
+			}
+		})
+	}
+}
+
+// TestLayoutVersion: an older berth's note must not cover a folder that it did
+// not know.
+func TestLayoutVersion(t *testing.T) {
+	const version, known = 1, "R/image R/layer R/cache R/container R/volume R/network R/build r/container r/oci r/name r/address"
+	if got := strings.Join(Dirs{"R", "r"}.folders(), " "); layoutVersion != version || got != known {
+		t.Errorf("version %d has folders %q: give changed folders a new layoutVersion, here too", layoutVersion, got)
+	}
+}
+
 func BenchmarkEnsure(b *testing.B) {
 	d := newDirs(b)
+	time.Sleep(2 * settleTime)
 	for b.Loop() {
 		must(b, d.Ensure())
 	}

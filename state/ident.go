@@ -40,7 +40,7 @@ func ValidID(s string) bool { return len(s) == idLength && isHex(s) }
 
 // isHex reports whether s holds only lowercase hex digits.
 func isHex(s string) bool {
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
 			return false
 		}
@@ -55,7 +55,7 @@ func ValidName(s string) bool {
 	if len(s) < 2 || len(s) > maxName {
 		return false
 	}
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		c := s[i]
 		letter := 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9'
 		if !letter && (i == 0 || c != '_' && c != '.' && c != '-') {
@@ -99,7 +99,7 @@ func RandomName(id string, attempt int) string {
 	// FNV-1a: spreads IDs that differ in one digit, and needs no table.
 	const offset, prime = 14695981039346656037, 1099511628211
 	sum := uint64(offset)
-	for i := 0; i < len(id); i++ {
+	for i := range len(id) {
 		sum = (sum ^ uint64(id[i])) * prime
 	}
 	sum = (sum ^ uint64(attempt)) * prime

@@ -59,7 +59,7 @@ func FuzzValidName(f *testing.F) {
 
 func TestRandomName(t *testing.T) {
 	id := newID(t)
-	if RandomName(id, 0) != RandomName(id, 0) {
+	if first, again := RandomName(id, 0), RandomName(id, 0); first != again {
 		t.Error("the same ID gives two names")
 	}
 	tries := map[string]bool{}

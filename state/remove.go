@@ -97,10 +97,10 @@ func (r *remover) empty(parent int, name, path string, depth int) error {
 	}
 	fd := -1
 	err := retry(func() (err error) { fd, err = unix.Openat2(parent, name, &how); return err })
-	switch {
-	case err == unix.ENOENT:
+	switch err {
+	case unix.ENOENT:
 		return nil
-	case err == unix.EXDEV:
+	case unix.EXDEV:
 		err = unix.EBUSY // mounted on since the rmdir
 	}
 	if err != nil {

@@ -43,6 +43,11 @@ func Resolve(d Dirs, ref string) (string, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrCorrupt) {
 		return "", err
 	}
+	return resolvePrefix(d, ref)
+}
+
+// resolvePrefix turns the beginning of an ID into the only one that has it.
+func resolvePrefix(d Dirs, ref string) (string, error) {
 	if ref == "" || len(ref) > idLength || !isHex(ref) {
 		return "", &NoSuchError{Ref: ref}
 	}
