@@ -204,9 +204,16 @@ func unsupported(s *specs.Spec) error {
 
 // cgroup makes the group and sets its limits before any process exists.
 func (c *compiler) cgroup() error {
+	// The group names its fields from the resources on.
+	from := map[string]string{}
+	for field, flag := range c.in.From {
+		if name, ok := strings.CutPrefix(field, "linux.resources."); ok {
+			from[name] = flag
+		}
+	}
 	var err error
 	c.placement, err = cgroup.Compile(c.p, c.in.Host.Cgroup,
-		cgroup.Group{Path: c.in.Cgroup, Account: c.in.Account, Share: c.in.OwnCgroup, Reuse: !c.in.OwnCgroup, From: c.in.From},
+		cgroup.Group{Path: c.in.Cgroup, Account: c.in.Account, Share: c.in.OwnCgroup, Reuse: !c.in.OwnCgroup, From: from},
 		c.in.Spec.Linux.Resources)
 	return err
 }
