@@ -143,34 +143,42 @@ func openOptional(h *nsenter.Run, open opener, name string) (io.ReadCloser, erro
 // find fills in the identity. Digits are never taken for names.
 func (i *Identity) find(who string, groupAdd []string, passwd io.Reader, group io.Reader) error {
 	// The group file is read twice, for the user's groups and the added ones.
-	var groups strings.Builder
-	if _, err := io.Copy(&groups, group); err != nil {
+	var text strings.Builder
+	if _, err := io.Copy(&text, group); err != nil {
 		return fmt.Errorf("read /etc/group: %w", err)
 	}
 	defaults := &user.ExecUser{Home: "/"}
-	found, err := user.GetExecUser(who, defaults, passwd, strings.NewReader(groups.String()))
+	found, err := user.GetExecUser(who, defaults, passwd, strings.NewReader(text.String()))
 	if err != nil {
 		return err
 	}
 	if slices.Contains(groupAdd, "") {
 		return fmt.Errorf("look up an additional group: its name is empty")
 	}
-	added, err := user.GetAdditionalGroups(groupAdd, strings.NewReader(groups.String()))
+	added, err := user.GetAdditionalGroups(groupAdd, strings.NewReader(text.String()))
 	if err != nil {
 		return err
-	}
-	for _, g := range append(found.Sgids, added...) {
-		if g < 0 || g > maxID {
-			return fmt.Errorf("group id %d is out of range", g)
-		}
-		if !slices.Contains(i.Groups, uint32(g)) {
-			i.Groups = append(i.Groups, uint32(g))
-		}
 	}
 	if found.Uid < 0 || found.Uid > maxID || found.Gid < 0 || found.Gid > maxID {
 		return fmt.Errorf("user %q: id out of range", who)
 	}
 	i.UID, i.GID, i.Home = uint32(found.Uid), uint32(found.Gid), found.Home
+	// The main group is a supplementary one too, as docker has it: a process
+	// that changes its group must not lose what forbids that group something
+	// (CVE-2022-36109).
+	all := append([]uint32{i.GID}, i.Groups...)
+	for _, g := range append(found.Sgids, added...) {
+		if g < 0 || g > maxID {
+			return fmt.Errorf("group id %d is out of range", g)
+		}
+		all = append(all, uint32(g))
+	}
+	i.Groups = nil
+	for _, g := range all {
+		if !slices.Contains(i.Groups, g) {
+			i.Groups = append(i.Groups, g)
+		}
+	}
 	if i.Home == "" {
 		i.Home = "/"
 	}

@@ -39,18 +39,18 @@ func TestFindUser(t *testing.T) {
 		add  []string
 		want string // empty: refused
 	}{
-		{who: "", want: "0:0 [] /root"},
-		{who: "0", want: "0:0 [] /root"},
-		{who: "root", want: "0:0 [] /root"},
-		{who: "postgres", want: "70:71 [44 26] /var/lib/postgresql"},
-		{who: "70", want: "70:71 [44 26] /var/lib/postgresql"},
-		{who: "postgres:audio", want: "70:29 [] /var/lib/postgresql"},
-		{who: "postgres:12", want: "70:12 [] /var/lib/postgresql"},
-		{who: "postgres", add: []string{"audio", "1234"}, want: "70:71 [44 26 29 1234] /var/lib/postgresql"},
-		{who: "nohome", want: "500:500 [] /"},
-		{who: "1", want: "1:0 [] /"},
-		{who: "1:2", want: "1:2 [] /"},
-		{who: "2147483647", want: "2147483647:0 [] /"},
+		{who: "", want: "0:0 [0] /root"},
+		{who: "0", want: "0:0 [0] /root"},
+		{who: "root", want: "0:0 [0] /root"},
+		{who: "postgres", want: "70:71 [71 44 26] /var/lib/postgresql"},
+		{who: "70", want: "70:71 [71 44 26] /var/lib/postgresql"},
+		{who: "postgres:audio", want: "70:29 [29] /var/lib/postgresql"},
+		{who: "postgres:12", want: "70:12 [12] /var/lib/postgresql"},
+		{who: "postgres", add: []string{"audio", "1234"}, want: "70:71 [71 44 26 29 1234] /var/lib/postgresql"},
+		{who: "nohome", want: "500:500 [500] /"},
+		{who: "1", want: "1:0 [0] /"},
+		{who: "1:2", want: "1:2 [2] /"},
+		{who: "2147483647", want: "2147483647:0 [0] /"},
 		{who: "-1"},
 		{who: "2147483648"},
 		{who: "4294967296"},
@@ -87,7 +87,7 @@ func TestFindUserKeepsAskedGroups(t *testing.T) {
 	if err := i.find("postgres", nil, strings.NewReader(hostilePasswd), strings.NewReader(hostileGroup)); err != nil {
 		t.Fatal(err)
 	}
-	if got := fmt.Sprint(i.Groups); got != "[4 44 26]" {
+	if got := fmt.Sprint(i.Groups); got != "[71 4 44 26]" {
 		t.Errorf("groups %s", got)
 	}
 }
