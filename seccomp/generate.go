@@ -173,7 +173,7 @@ func (g *generator) compare(c condition, test bpf.JumpTest, yes, no label) label
 	}
 	at = g.branch(bpf.JumpEqual, high, at, no)
 	if test != bpf.JumpEqual {
-		at = g.branch(bpf.JumpGreaterThan, high, yes, at)
+		g.branch(bpf.JumpGreaterThan, high, yes, at)
 	}
 	return g.load(offset + 4)
 }

@@ -71,7 +71,7 @@ func (d *decoder) arg(s *nsenter.Step, i int, form string) string {
 		}
 		return d.memory(s, i, form, data)
 	}
-	return d.number(s, i, form, a.Value())
+	return d.number(s, form, a.Value())
 }
 
 // slot returns a slot as a descriptor: its name in angle brackets.
@@ -91,8 +91,8 @@ func value(s *nsenter.Step, n int) uint64 {
 }
 
 // number renders an immediate argument.
-func (d *decoder) number(s *nsenter.Step, i int, form string, v uint64) string {
-	if f, ok := d.context(s, i, form); ok {
+func (d *decoder) number(s *nsenter.Step, form string, v uint64) string {
+	if f, ok := d.context(s, form); ok {
 		form = f
 	}
 	if text, ok := d.flags(form, v); ok {
@@ -110,11 +110,7 @@ func (d *decoder) number(s *nsenter.Step, i int, form string, v uint64) string {
 	case "fd":
 		return strconv.Itoa(int(int32(v)))
 	case "id":
-		// -1 means "leave it as it is" in the calls that take ids.
-		if uint32(v) == 1<<32-1 {
-			return "-1"
-		}
-		return strconv.FormatUint(uint64(uint32(v)), 10)
+		return identity(v)
 	case "int":
 		return strconv.FormatInt(int64(v), 10)
 	case "mode":
@@ -135,7 +131,7 @@ func (d *decoder) number(s *nsenter.Step, i int, form string, v uint64) string {
 
 // context finds the form of an argument whose meaning depends on an earlier
 // one.
-func (d *decoder) context(s *nsenter.Step, i int, form string) (string, bool) {
+func (d *decoder) context(s *nsenter.Step, form string) (string, bool) {
 	switch form {
 	case "fcntl_arg":
 		switch value(s, 1) {
@@ -187,6 +183,15 @@ func prctlForm(option uint64) string {
 		return "mdwe"
 	}
 	return "any"
+}
+
+// identity renders a user or group: -1 means "leave it as it is" in the calls
+// that take one.
+func identity(v uint64) string {
+	if uint32(v) == 1<<32-1 {
+		return "-1"
+	}
+	return strconv.FormatUint(uint64(uint32(v)), 10)
 }
 
 // pointer renders an address that is not the plan's own data.

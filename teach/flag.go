@@ -68,7 +68,7 @@ func (d *decoder) openFlags(v uint64) string {
 }
 
 // bitFamily returns the constants of a form that is a set of flags.
-func bitFamily(form string) (family, bool) {
+func bitFamily(form string) (family, bool) { //nolint:cyclop // a table
 	switch form {
 	case "open_bits":
 		return openBits(), true

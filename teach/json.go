@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 
-	"golang.org/x/sys/unix"
-
 	"berth/nsenter"
 )
 
@@ -118,7 +116,7 @@ func newResult(s *nsenter.Step, r nsenter.Result, first uint64) *result {
 	if errno := r.Errno(); errno != 0 {
 		out.Errno = errnoName(errno)
 		if r.State == nsenter.Failed {
-			out.Hint = Hint(s, unix.Errno(errno))
+			out.Hint = Hint(s, errno)
 		}
 	}
 	if r.Start != 0 {

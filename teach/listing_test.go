@@ -65,7 +65,7 @@ func TestListings(t *testing.T) {
 
 func TestLinesFit(t *testing.T) {
 	p := examplePlan()
-	for w := 0; w < 200; w++ {
+	for w := range 200 {
 		var b bytes.Buffer
 		if err := Explain(&b, p, Options{Width: w, Full: w%2 == 0}); err != nil {
 			t.Fatal(err)
@@ -181,10 +181,11 @@ func TestTraceOfARun(t *testing.T) {
 		nsenter.Call(nsenter.Host, unix.SYS_FCHDIR, nsenter.Fd(dir)),
 	)
 	run, err := p.Start(t.Context(), nsenter.Options{})
-	defer run.Close()
 	if !errors.Is(err, unix.ENOENT) {
 		t.Fatalf("got %v, want the error of mkdirat", err)
 	}
+	// A run that failed has results, too.
+	defer run.Close()
 	var b bytes.Buffer
 	if err := Trace(&b, p, run.Results(), Options{Width: 300}); err != nil {
 		t.Fatal(err)

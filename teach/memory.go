@@ -15,7 +15,7 @@ import (
 // their bytes, so that a listing cannot differ from what the kernel gets; the
 // data's own text is the answer for what has no known layout.
 func (d *decoder) memory(s *nsenter.Step, i int, form string, data *nsenter.Data) string {
-	if f, ok := d.context(s, i, form); ok {
+	if f, ok := d.context(s, form); ok {
 		form = f
 	}
 	switch form {

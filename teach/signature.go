@@ -28,7 +28,7 @@ func params(nr uintptr) []param {
 // signature lists name:form pairs. The forms are the cases of decoder.number
 // and decoder.memory. It is a switch over strings because those cost nothing
 // until they are looked at.
-func signature(nr uintptr) string {
+func signature(nr uintptr) string { //nolint:cyclop // a table
 	switch nr {
 	case unix.SYS_OPENAT2:
 		return "dirfd:dirfd path:str how:open_how size:int"
@@ -80,7 +80,7 @@ func signature(nr uintptr) string {
 }
 
 // mountSignature has the calls on mounts and files.
-func mountSignature(nr uintptr) string {
+func mountSignature(nr uintptr) string { //nolint:cyclop // a table
 	switch nr {
 	case unix.SYS_FSOPEN:
 		return "fsname:str flags:fsopen"

@@ -92,8 +92,9 @@ func (c *Client) Close() error { return c.conn.Close() }
 
 // shakeHands says hello and the terminal's size.
 func (c *Client) shakeHands() error {
-	c.conn.SetDeadline(time.Now().Add(helloTimeout))
-	defer c.conn.SetDeadline(time.Time{})
+	// Both fail on a closed connection only, which Dial and the reads notice.
+	_ = c.conn.SetDeadline(time.Now().Add(helloTimeout))
+	defer func() { _ = c.conn.SetDeadline(time.Time{}) }()
 	var flags uint16
 	for _, f := range [...]struct {
 		on   bool

@@ -22,7 +22,7 @@ func ParseDetachKeys(s string) ([]byte, error) {
 	for key := range strings.SplitSeq(s, ",") {
 		b, ok := parseKey(key)
 		if !ok {
-			return nil, fmt.Errorf(invalidKeys, s)
+			return nil, fmt.Errorf(invalidKeys, s) //nolint:staticcheck // docker's words, capital and all
 		}
 		keys = append(keys, b)
 	}

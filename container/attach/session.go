@@ -30,22 +30,17 @@ func (s *Server) handle(ctx context.Context, conn net.Conn, b Backend) {
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	conn.SetDeadline(time.Now().Add(helloTimeout))
+	if conn.SetDeadline(time.Now().Add(helloTimeout)) != nil {
+		return
+	}
 	kind, payload, buf, err := readFrame(conn, nil)
 	if err != nil {
 		return
 	}
 	c := &client{s: s, conn: conn, ready: sync.NewCond(&s.mu), window: stdinWindow}
-	refused := ""
-	if c.flags, err = parseHello(kind, payload); err != nil {
-		refused = err.Error()
-	} else {
-		// Before register, after which others may set deadlines.
-		conn.SetDeadline(time.Time{})
-		refused = s.register(c)
-	}
-	if refused != "" {
-		conn.Write(appendFrames(nil, frameError, []byte(refused)))
+	if refused := s.admit(c, kind, payload); refused != "" {
+		// Who has left already misses nothing.
+		_, _ = conn.Write(appendFrames(nil, frameError, []byte(refused)))
 		return
 	}
 	var sender sync.WaitGroup
@@ -54,13 +49,28 @@ func (s *Server) handle(ctx context.Context, conn net.Conn, b Backend) {
 		s.mu.Lock()
 		c.finish(appendFrames(nil, frameError, []byte(err.Error())))
 		s.mu.Unlock()
-		conn.SetWriteDeadline(time.Now().Add(dropTimeout))
+		// It fails on a closed connection only, where no write can hang.
+		_ = conn.SetWriteDeadline(time.Now().Add(dropTimeout))
 	} else {
 		conn.Close()
 		s.unregister(c)
 	}
 	sender.Wait()
 	s.unregister(c)
+}
+
+// admit lets a client in by its hello, or says why not.
+func (s *Server) admit(c *client, kind byte, payload []byte) (refused string) {
+	flags, err := parseHello(kind, payload)
+	if err != nil {
+		return err.Error()
+	}
+	c.flags = flags
+	// Before register, after which others may set deadlines.
+	if err := c.conn.SetDeadline(time.Time{}); err != nil {
+		return err.Error()
+	}
+	return s.register(c)
 }
 
 // receive obeys the client's frames until it leaves (nil) or breaks the
@@ -75,34 +85,45 @@ func (c *client) receive(b Backend, buf []byte) error {
 			}
 			return nil
 		}
-		switch kind {
-		case frameDetach:
+		if kind == frameDetach {
 			return nil
-		case frameStdin:
-			if len(payload) > 0 {
-				err = c.stdin(b, payload)
-			}
-		case frameStdinEOF:
-			err = c.stdin(b, nil)
-		case frameResize:
-			var size Size
-			if size, err = parseResize(payload); err == nil {
-				// No terminal, or the payload is gone: nothing the client could do.
-				_ = b.Resize(size)
-			}
-		case frameSignal:
-			var n uint32
-			if n, err = parseNumber(kind, payload); err == nil && n > 0 && n <= 64 {
-				// A payload that has just ended is told by the exit frame.
-				_ = b.Signal(int(n))
-			}
-		default:
-			err = fmt.Errorf("%w: frame type %d from a client", ErrProtocol, kind)
 		}
-		if err != nil {
+		if err := c.obey(b, kind, payload); err != nil {
 			return err
 		}
 	}
+}
+
+// obey does what one frame asks for.
+func (c *client) obey(b Backend, kind byte, payload []byte) error {
+	switch kind {
+	case frameStdin:
+		if len(payload) == 0 {
+			return nil
+		}
+		return c.stdin(b, payload)
+	case frameStdinEOF:
+		return c.stdin(b, nil)
+	case frameResize:
+		size, err := parseResize(payload)
+		if err != nil {
+			return err
+		}
+		// No terminal, or the payload is gone: nothing the client could do.
+		_ = b.Resize(size)
+	case frameSignal:
+		n, err := parseNumber(kind, payload)
+		if err != nil {
+			return err
+		}
+		if n > 0 && n <= 64 {
+			// A payload that has just ended is told by the exit frame.
+			_ = b.Signal(int(n))
+		}
+	default:
+		return fmt.Errorf("%w: frame type %d from a client", ErrProtocol, kind)
+	}
+	return nil
 }
 
 // send writes the client's frames until it has left or had its last one.
@@ -173,7 +194,8 @@ func (c *client) finish(frame []byte) {
 	c.queue(frame)
 	c.last = true
 	if c.flags&lossless == 0 {
-		c.conn.SetWriteDeadline(time.Now().Add(dropTimeout))
+		// As in handle.
+		_ = c.conn.SetWriteDeadline(time.Now().Add(dropTimeout))
 	}
 	c.s.room.Broadcast()
 }

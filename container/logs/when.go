@@ -46,7 +46,7 @@ func ParseTime(value string, now time.Time) (time.Time, error) {
 	}
 	t, ok := parseUnix(value)
 	if !ok {
-		// Docker's own words, which scripts may look for.
+		// Scripts may look for docker's words.
 		return time.Time{}, fmt.Errorf("failed to parse value as time or duration: %q", value)
 	}
 	return t, nil
