@@ -22,8 +22,9 @@ type backend struct {
 	planner
 	images imageStore
 	dirs   state.Dirs
-	// trace has the next start report its steps.
-	trace func(to func(*nsenter.Plan, []nsenter.Result))
+	// trace has the next start report its steps, in this process or, in the
+	// format given, in a monitor.
+	trace func(to func(*nsenter.Plan, []nsenter.Result), format string)
 }
 
 // lookup finds containers.

@@ -39,7 +39,7 @@ func BenchmarkRun(b *testing.B) {
 		var errs bytes.Buffer
 		s.err = &errs
 		s.open = func() (*backend, error) {
-			return &backend{lookup: w, lifecycle: w, sessions: w, planner: w, images: w.images, trace: func(func(*nsenter.Plan, []nsenter.Result)) {}}, nil
+			return &backend{lookup: w, lifecycle: w, sessions: w, planner: w, images: w.images, trace: func(func(*nsenter.Plan, []nsenter.Result), string) {}}, nil
 		}
 		if _, err := s.run(context.Background(), args); err != nil {
 			b.Fatal(err, errs.String())

@@ -197,7 +197,7 @@ func (w *world) called(t *testing.T, program string, args ...string) result {
 	var out, errs bytes.Buffer
 	s.out, s.err = &out, &errs
 	s.open = func() (*backend, error) {
-		return &backend{lookup: w, lifecycle: w, sessions: w, planner: w, images: w.images, trace: func(func(*nsenter.Plan, []nsenter.Result)) {}}, nil
+		return &backend{lookup: w, lifecycle: w, sessions: w, planner: w, images: w.images, trace: func(func(*nsenter.Plan, []nsenter.Result), string) {}}, nil
 	}
 	c, runErr := s.run(t.Context(), args)
 	s.report(c, runErr)

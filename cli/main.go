@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -64,7 +65,7 @@ func newSession(p Process) *session {
 		s.program = "docker"
 		s.words = words{failure: "Error response from daemon: ", starting: "docker: "}
 	}
-	s.open = func() (*backend, error) { return openBackend(s.getenv) }
+	s.open = func() (*backend, error) { return openBackend(s.getenv, p.Stdio.Err) }
 	return s
 }
 
@@ -74,7 +75,7 @@ func (s *session) getenv(key string) string {
 }
 
 // openBackend opens the state below BERTH_ROOT and BERTH_RUNROOT.
-func openBackend(getenv func(string) string) (*backend, error) {
+func openBackend(getenv func(string) string, stderr *os.File) (*backend, error) {
 	dirs, err := state.DirsFromEnv(getenv)
 	if err != nil {
 		return nil, err
@@ -82,7 +83,9 @@ func openBackend(getenv func(string) string) (*backend, error) {
 	engine := container.New(dirs)
 	return &backend{
 		lookup: engine, lifecycle: engine, sessions: engine, planner: engine, images: image.Open(dirs), dirs: dirs,
-		trace: func(to func(*nsenter.Plan, []nsenter.Result)) { engine.Trace = to },
+		trace: func(to func(*nsenter.Plan, []nsenter.Result), format string) {
+			engine.Trace, engine.MonitorEnv, engine.MonitorStderr = to, []string{traceEnv + "=" + format}, stderr
+		},
 	}, nil
 }
 

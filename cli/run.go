@@ -92,7 +92,7 @@ func (s *session) runContainer(ctx context.Context, c *creation, f *runFlags, ar
 	}
 	d.OpenStdin = stdin
 	if f.trace != "" {
-		s.traceTo(b, f.trace)
+		b.trace(s.traceIn(f.trace), f.trace)
 	}
 	undo, err := writeCidFile(c.identity.cidFile, d.ID)
 	if err != nil {
@@ -160,16 +160,16 @@ func (s *session) streams(d *draft, f *runFlags) container.Stdio {
 	return io
 }
 
-// traceTo prints the steps to stderr as soon as the payload runs.
-func (s *session) traceTo(b *backend, format string) {
-	b.trace(func(p *nsenter.Plan, results []nsenter.Result) {
+// traceIn returns what prints the steps to stderr as soon as the payload runs.
+func (s *session) traceIn(format string) func(*nsenter.Plan, []nsenter.Result) {
+	return func(p *nsenter.Plan, results []nsenter.Result) {
 		// What cannot be printed must not keep the container from running.
 		if format == "json" {
 			_ = teach.TraceJSON(s.err, p, results, teach.Options{})
 			return
 		}
 		_ = teach.Trace(s.err, p, results, s.listingOptions(s.stdio.Err))
-	})
+	}
 }
 
 // listingOptions fit a plan to where it is printed.

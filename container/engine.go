@@ -25,6 +25,10 @@ type Engine struct {
 	// Trace, when set, is called with the plan and its results once the
 	// payload runs, or a step has failed.
 	Trace func(*nsenter.Plan, []nsenter.Result)
+	// MonitorEnv and MonitorStderr are for monitors that this engine launches:
+	// variables, and the stderr, which is /dev/null when nil.
+	MonitorEnv    []string
+	MonitorStderr *os.File
 
 	ready sync.Once
 	err   error

@@ -27,10 +27,7 @@ func (e *Engine) Run(ctx context.Context, c *Config, stdio Stdio) (Exit, error) 
 	if err := e.reserve(ctx, c); err != nil {
 		return Exit{}, &StartError{Code: 125, Err: err}
 	}
-	s := &supervisor{e: e, c: c, recorded: make(chan error, 1)}
-	// Encoding a spec takes as long as compiling it, and there are two cores.
-	spec := *c
-	go func() { s.recorded <- e.record(&spec) }()
+	s := &supervisor{e: e, c: c, unrecorded: true}
 	s.streams = &foreground{stdio: stdio, signals: signals, stop: make(chan struct{})}
 	return s.supervise(ctx)
 }

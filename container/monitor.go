@@ -111,8 +111,12 @@ func (e *Engine) launch(id string) (*launcher, error) {
 	}
 	defer unix.Close(null)
 	env := []string{"BERTH_ROOT=" + e.Dirs.Root, "BERTH_RUNROOT=" + e.Dirs.Run, "GOGC=25"}
+	stderr := uintptr(null)
+	if e.MonitorStderr != nil {
+		stderr = e.MonitorStderr.Fd()
+	}
 	pid, err := syscall.ForkExec("/proc/self/exe", []string{MonitorName, id}, &syscall.ProcAttr{
-		Dir: "/", Env: env, Files: []uintptr{uintptr(null), uintptr(null), uintptr(null), uintptr(pair[1])},
+		Dir: "/", Env: append(env, e.MonitorEnv...), Files: []uintptr{uintptr(null), uintptr(null), stderr, uintptr(pair[1])},
 		Sys: &syscall.SysProcAttr{Setsid: true},
 	})
 	if err != nil {

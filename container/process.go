@@ -209,9 +209,9 @@ func (pl *payload) tie() error {
 	if !pl.tied {
 		return nil
 	}
-	const from = "foreground"
+	const from = "supervisor"
 	pl.child(nsenter.Call(nsenter.Child, unix.SYS_PRCTL, nsenter.Int(unix.PR_SET_PDEATHSIG), nsenter.Int(int(unix.SIGKILL))).
-		For(from, "a container in the foreground ends with its berth process"))
+		For(from, "the payload ends with the berth process that supervises it"))
 	pl.child(nsenter.Call(nsenter.Child, unix.SYS_SENDTO, nsenter.Int(3), nsenter.Str("?"), nsenter.Int(1), nsenter.Int(unix.MSG_NOSIGNAL), nsenter.Null(), nsenter.Int(0)).
 		On("the supervisor").For(from, "fails when the supervisor died before the line above"))
 	return nil

@@ -26,14 +26,15 @@ type supervisor struct {
 	// detached says that the supervisor is a monitor: the container is
 	// accounted for, and may have run before.
 	detached bool
-	// recorded brings the result of writing the Config, when that is still
-	// going on.
-	recorded chan error
-	compiled *Compiled
-	run      *nsenter.Run
-	groups   *cgroup.Manager
-	live     Live
-	started  func() // called once the payload runs
+	// unrecorded says that the Config is still to be written, and recorded
+	// brings the result of doing so.
+	unrecorded bool
+	recorded   chan error
+	compiled   *Compiled
+	run        *nsenter.Run
+	groups     *cgroup.Manager
+	live       Live
+	started    func() // called once the payload runs
 }
 
 // streams connect a payload with whoever is outside.
@@ -114,7 +115,7 @@ func (s *supervisor) runPayload(ctx context.Context) (Exit, error) {
 // start brings the payload to life, or leaves nothing running.
 func (s *supervisor) start(ctx context.Context) error {
 	for _, step := range []func(ctx context.Context) error{
-		s.announce, s.compile, s.awaitRecord, s.execute, s.recordLive, s.writePidFile,
+		s.announce, s.record, s.compile, s.awaitRecord, s.execute, s.recordLive, s.writePidFile,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -141,6 +142,19 @@ func (s *supervisor) announce(ctx context.Context) error {
 		}
 	}
 	return state.WriteJSON(s.e.livePath(s.c.ID), &s.live, state.Fast)
+}
+
+// record begins to write the Config: encoding a spec takes as long as compiling
+// it, and there are two cores. The live record is there already, so whoever
+// comes upon a Config without a living supervisor knows how it came to be.
+func (s *supervisor) record(context.Context) error {
+	if !s.unrecorded {
+		return nil
+	}
+	s.unrecorded, s.recorded = false, make(chan error, 1)
+	c := *s.c
+	go func() { s.recorded <- s.e.record(&c) }()
+	return nil
 }
 
 // compile makes the plan and notes the cgroups that it will make.

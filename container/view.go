@@ -55,8 +55,19 @@ func (e *Engine) List(ctx context.Context) ([]*View, error) {
 	}
 	readers.Wait()
 	views = slices.DeleteFunc(views, func(v *View) bool { return v == nil })
+	e.sweep(len(views))
 	slices.SortStableFunc(views, func(a, b *View) int { return b.Created.Compare(a.Created) })
 	return views, nil
+}
+
+// sweep removes the claims and files of commands that died on the way, when
+// there are more names than containers. It is nobody's errand, so it tells
+// nobody what it could not do.
+func (e *Engine) sweep(containers int) {
+	names, err := os.ReadDir(e.Dirs.Names())
+	if err == nil && len(names) > containers {
+		_, _ = state.Sweep(e.Dirs)
+	}
 }
 
 // listReaders is how many containers are looked at side by side.
@@ -100,6 +111,10 @@ func (e *Engine) view(ctx context.Context, id string) (*View, error) {
 			return nil, fs.ErrNotExist
 		}
 	}
+	if live != nil && c.AutoRemove && !live.Supervisor.AliveIn(e.self.BootID) {
+		// It died between its last word and the removal.
+		return nil, errors.Join(fs.ErrNotExist, e.erase(c))
+	}
 	exit, err := e.loadExit(id)
 	if err != nil {
 		return nil, err
@@ -110,10 +125,6 @@ func (e *Engine) view(ctx context.Context, id string) (*View, error) {
 	}
 	return v, nil
 }
-
-// unrecordedTime is how long a container may take from its folders to its first
-// record.
-const unrecordedTime = 10 * time.Second
 
 // settleUnrecorded clears up after a command that died while it made a
 // container. One that is still at it is left alone.
@@ -128,12 +139,20 @@ func (e *Engine) settleUnrecorded(ctx context.Context, id string) error {
 		}
 		return e.settleLost(ctx, &Config{ID: id, Name: live.Name, AutoRemove: true}, live)
 	}
-	for _, dir := range []string{e.Dirs.Container(id), e.Dirs.RunContainer(id)} {
-		if st, err := os.Lstat(dir); err == nil && time.Since(st.ModTime()) < unrecordedTime {
-			return nil
-		}
+	// Not even the first record: the name, which comes before all else, tells
+	// whether its maker is still at it.
+	name, owner, err := state.ClaimOf(e.Dirs, id)
+	if err == nil && owner.AliveIn(e.self.BootID) {
+		return nil
 	}
-	return e.eraseID(id, "")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	// The maker may have finished between the looks.
+	if _, err := e.load(id); err == nil {
+		return nil
+	}
+	return e.eraseID(id, name)
 }
 
 // runningView is the view of a container whose supervisor lives. Before the

@@ -94,6 +94,23 @@ func (c claim) stale(d Dirs) bool {
 	return !c.owner.Alive() && !exists(d.Container(c.id)) && !exists(d.RunContainer(c.id))
 }
 
+// ClaimOf finds the name that a container holds, and who took it for the
+// container. It looks at every claim, for the rare case that nothing else is
+// known of a container. fs.ErrNotExist when there is none.
+func ClaimOf(d Dirs, id string) (name string, owner Process, err error) {
+	entries, err := os.ReadDir(d.Names())
+	if err != nil {
+		return "", Process{}, err
+	}
+	for _, e := range entries {
+		// A claim that cannot be read is nobody's answer.
+		if c, err := readClaim(d.Name(e.Name())); err == nil && c.id == id {
+			return e.Name(), c.owner, nil
+		}
+	}
+	return "", Process{}, fmt.Errorf("claim of container %s: %w", id, fs.ErrNotExist)
+}
+
 // Claim takes name for container id. owner is the process that is making the
 // container: while it lives, or once a directory of the container exists, the
 // claim stands. Claiming a name that id holds already does nothing. Somebody

@@ -449,3 +449,25 @@ func BenchmarkClaimRelease(b *testing.B) {
 		must(b, Release(d, "web", id))
 	}
 }
+
+func TestClaimOf(t *testing.T) {
+	d := newDirs(t)
+	id, err := NewID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := ClaimOf(d, id); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("unclaimed: %v", err)
+	}
+	self, err := Self()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Claim(d, "some_name", id, self); err != nil {
+		t.Fatal(err)
+	}
+	name, owner, err := ClaimOf(d, id)
+	if err != nil || name != "some_name" || owner != self {
+		t.Fatalf("got %q, %+v, %v", name, owner, err)
+	}
+}
