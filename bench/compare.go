@@ -87,7 +87,7 @@ func (c *comparison) all(ctx context.Context) error {
 
 func (c *comparison) prepare(ctx context.Context) error {
 	var err error
-	if c.work, err = newWorkspace(ctx, c.opts.berth); err != nil {
+	if c.work, err = newWorkspace(ctx, c.opts.berth, c.opts.dir); err != nil {
 		return err
 	}
 	c.report.Machine = describeMachine(c.work)

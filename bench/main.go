@@ -30,6 +30,7 @@ type options struct {
 	rounds int
 	seed   int64
 	json   string
+	dir    string
 	check  bool
 	ledger bool
 }
@@ -78,6 +79,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.IntVar(&o.rounds, "n", 100, "`rounds`: how often each command is timed")
 	f.Int64Var(&o.seed, "seed", 1, "of the order of commands within a round")
 	f.StringVar(&o.json, "json", "", "also write the result to a `file`")
+	f.StringVar(&o.dir, "dir", "/var/tmp", "`folder` for images and writable layers, not on a tmpfs")
 	f.BoolVar(&o.check, "check", false, "exit with 1 when a target is missed or something was left behind")
 	f.BoolVar(&o.ledger, "ledger", true, "look for what was left behind; waits for other root tests of berth")
 	f.BoolVar(&short, "short", false, "20 rounds")

@@ -36,6 +36,13 @@ const (
 	sectionLimit  = "smallest memory limit under which true runs"
 )
 
+// Load averages above which others were at work: the comparison itself, with
+// the daemons it starts, makes up to two.
+const (
+	quietBefore = 1.0
+	quietAfter  = 2.5
+)
+
 // bases are the rows whose median the others of a section are divided by.
 func bases() map[string]string {
 	return map[string]string{
@@ -74,7 +81,7 @@ func (r *Report) print(out io.Writer) {
 		m.Date, m.CPUs, m.Model, m.Kernel, m.Cgroup, m.Filesystem, m.Disk)
 	fmt.Fprintf(out, "%s\n", strings.Join(m.Versions, ", "))
 	fmt.Fprintf(out, "%d rounds, seed %d, load %.2f before and %.2f after\n", r.Rounds, r.Seed, m.LoadBefore, m.LoadAfter)
-	if m.LoadBefore > 1 {
+	if m.LoadBefore > quietBefore || m.LoadAfter > quietAfter {
 		fmt.Fprintf(out, "WARNING: the machine was busy: compare ratios with care and times not at all\n")
 	}
 	for _, section := range []string{sectionStart, sectionExec, sectionVersion, sectionMemory, sectionLimit, sectionList} {

@@ -159,9 +159,11 @@ func TestPrint(t *testing.T) {
 	if strings.Contains(out.String(), "WARNING") {
 		t.Error("a warning about an idle machine")
 	}
-	r.Machine.LoadBefore = 1.5
-	out.Reset()
-	if r.print(&out); !strings.Contains(out.String(), "WARNING: the machine was busy") {
-		t.Error("no warning about a busy machine")
+	for _, busy := range []Machine{{LoadBefore: 1.5}, {LoadAfter: 2.6}} {
+		r.Machine = busy
+		out.Reset()
+		if r.print(&out); !strings.Contains(out.String(), "WARNING: the machine was busy") {
+			t.Errorf("no warning with load %.1f before and %.1f after", busy.LoadBefore, busy.LoadAfter)
+		}
 	}
 }

@@ -33,7 +33,7 @@ type workspace struct {
 	strays []string
 }
 
-func newWorkspace(ctx context.Context, berth string) (*workspace, error) {
+func newWorkspace(ctx context.Context, berth, dir string) (*workspace, error) {
 	w := &workspace{parent: fmt.Sprintf("berth-bench-%d", os.Getpid())}
 	// Peers leave these behind, whatever roots they are given.
 	for _, path := range append(cgroupDirs("libpod_parent"), "/run/containerd", "/run/docker", "/run/runc",
@@ -43,8 +43,8 @@ func newWorkspace(ctx context.Context, berth string) (*workspace, error) {
 		}
 	}
 	var err error
-	// Not /tmp, which is a tmpfs on some hosts. Short, for unix(7) socket names.
-	if w.disk, err = os.MkdirTemp("/var/tmp", "bb"); err != nil {
+	// Short names, for unix(7) sockets.
+	if w.disk, err = os.MkdirTemp(dir, "bb"); err != nil {
 		return nil, err
 	}
 	if w.tmpfs, err = os.MkdirTemp("/dev/shm", "bb"); err != nil {
