@@ -71,14 +71,18 @@ func parseNumber(text string) (uint64, error) {
 // ioStats reads io.stat, or on v1 what the throttling policy counted: all
 // requests, not only throttled ones.
 func (m *Manager) ioStats(s *Stats) error {
-	if dir, v2 := m.with("io"); v2 {
+	dir, v2, err := m.with("io")
+	if err != nil {
+		return err
+	}
+	if v2 {
 		text, err := readFile(dir + "/io.stat")
 		s.IO = parseIOStat(text)
 		return err
 	}
-	dir, v2 := m.with("blkio")
+	dir, v2, err = m.with("blkio")
 	if dir == "" || v2 {
-		return nil
+		return err
 	}
 	text, err := readFile(dir + "/blkio.throttle.io_service_bytes_recursive")
 	if err != nil {

@@ -28,7 +28,10 @@ func (m *Manager) freeze(ctx context.Context) error {
 	if dir := m.v2(); dir != "" {
 		return waitEvent(ctx, dir, "frozen", 1)
 	}
-	dir, _ := m.with("freezer")
+	dir, _, err := m.with("freezer")
+	if err != nil {
+		return err
+	}
 	return retry(ctx, "freeze cgroup "+dir, func() (bool, error) {
 		state, err := readWords(dir + "/freezer.state")
 		if err != nil || slices.Equal(state, []string{"FROZEN"}) {
@@ -67,7 +70,11 @@ func (m *Manager) freezer() (file string, words [2]string, err error) {
 	if dir := m.v2(); dir != "" {
 		return dir + "/cgroup.freeze", [2]string{"0", "1"}, nil
 	}
-	if dir, _ := m.with("freezer"); dir != "" {
+	dir, _, err := m.with("freezer")
+	if err != nil {
+		return "", words, err
+	}
+	if dir != "" {
 		return dir + "/freezer.state", [2]string{"THAWED", "FROZEN"}, nil
 	}
 	return "", words, fmt.Errorf("freeze cgroup %s: controller freezer: %w", m.main(), ErrController)

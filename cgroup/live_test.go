@@ -158,7 +158,10 @@ func (c *cell) wait(t testing.TB) (unix.WaitStatus, string) {
 // file reads a file of the group with a controller.
 func (c *cell) file(t testing.TB, controller, v1, v2 string) string {
 	t.Helper()
-	dir, isV2 := c.with(controller)
+	dir, isV2, err := c.with(controller)
+	if err != nil {
+		t.Fatal(err)
+	}
 	name := v1
 	if isV2 {
 		name = v2

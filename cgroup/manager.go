@@ -65,11 +65,14 @@ func boolOrder(b bool) int {
 	return 0
 }
 
-// knows completes the hierarchies of directories, and tells whether they are
-// all where they were thought to be.
+// knows tells whether directories are in hierarchies that are all where they
+// were thought to be. What v2 leaves to be read is left to [Manager.with].
 func (h *Host) knows(dirs []string) bool {
 	for _, dir := range dirs {
 		x := h.hierarchyOf(dir)
+		if x != nil && x.V2 {
+			continue
+		}
 		if x == nil || x.complete() != nil || x.Mount == "" || !strings.HasPrefix(dir, x.Mount+"/") {
 			return false
 		}
@@ -154,13 +157,19 @@ func (m *Manager) v2() string {
 }
 
 // with returns the directory of the group that has a controller, or "".
-func (m *Manager) with(controller string) (dir string, v2 bool) {
+func (m *Manager) with(controller string) (dir string, v2 bool, err error) {
 	for _, g := range m.groups {
-		if slices.Contains(g.on.Controllers, controller) {
-			return g.dir, g.on.V2
+		// Completed in a copy: several may use the Manager at once.
+		on := *g.on
+		has, err := on.has(controller)
+		if err != nil {
+			return "", false, err
+		}
+		if has {
+			return g.dir, g.on.V2, nil
 		}
 	}
-	return "", false
+	return "", false, nil
 }
 
 // main is the group to list processes in. All have the same, but that of the

@@ -82,15 +82,14 @@ func (m *Manager) Stats(ctx context.Context) (Stats, error) {
 }
 
 func (m *Manager) memoryStats(s *Stats) error {
-	dir, v2 := m.with("memory")
+	dir, v2, err := m.with("memory")
 	if dir == "" {
-		return nil
+		return err
 	}
 	usage, limit, peak, cache := "memory.usage_in_bytes", "memory.limit_in_bytes", "memory.max_usage_in_bytes", "total_inactive_file"
 	if v2 {
 		usage, limit, peak, cache = "memory.current", "memory.max", "memory.peak", "inactive_file"
 	}
-	var err error
 	if s.Memory.Usage, err = readNumber(dir + "/" + usage); err != nil {
 		return err
 	}
@@ -117,9 +116,9 @@ func (m *Manager) OOMKilled(ctx context.Context) (uint64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	dir, v2 := m.with("memory")
+	dir, v2, err := m.with("memory")
 	if dir == "" {
-		return 0, nil
+		return 0, err
 	}
 	n, err := m.oomKills(dir, v2)
 	if isGone(err) {
@@ -167,7 +166,9 @@ func (m *Manager) cpuStats(s *Stats) error {
 		s.CPU.User, s.CPU.System = microseconds(c["user_usec"]), microseconds(c["system_usec"])
 		s.CPU.Periods, s.CPU.Throttled = c["nr_periods"], c["nr_throttled"]
 		s.CPU.ThrottledTime = microseconds(c["throttled_usec"])
-	} else if dir, _ := m.with("cpuacct"); dir != "" {
+	} else if dir, _, err := m.with("cpuacct"); err != nil {
+		return err
+	} else if dir != "" {
 		total, err := readNumber(dir + "/cpuacct.usage")
 		if err != nil {
 			return err
@@ -180,9 +181,9 @@ func (m *Manager) cpuStats(s *Stats) error {
 		s.CPU.Total = nanoseconds(total)
 		s.CPU.User, s.CPU.System = ticks(c["user"]), ticks(c["system"])
 	}
-	dir, v2 := m.with("cpu")
+	dir, v2, err := m.with("cpu")
 	if dir == "" || v2 {
-		return nil
+		return err
 	}
 	text, err := readFile(dir + "/cpu.stat")
 	c := parseFlat(text)
@@ -225,8 +226,11 @@ func parseProcStat(text string) (total time.Duration, online int) {
 // pidsStats counts tasks. Without the pids controller a v2 group still lists
 // its threads.
 func (m *Manager) pidsStats(s *Stats) error {
-	if dir, _ := m.with("pids"); dir != "" {
-		var err error
+	dir, _, err := m.with("pids")
+	if err != nil {
+		return err
+	}
+	if dir != "" {
 		s.Pids.Current, err = readNumber(dir + "/pids.current")
 		if err == nil {
 			s.Pids.Limit, err = readNumber(dir + "/pids.max")
