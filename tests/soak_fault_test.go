@@ -115,13 +115,35 @@ func TestSoakKillMonitor(t *testing.T) {
 			t.Fatalf("process %s is no monitor, %v", monitor, err)
 		}
 		time.Sleep(rand.N(10 * time.Millisecond))
-		if err := unix.Kill(pid, unix.SIGKILL); err != nil {
-			t.Fatal(err)
-		}
+		killAndWait(t, pid)
 		s.settled("victim")
 		if diff := s.ledger.Wait(settle); diff != "" {
 			t.Fatalf("round %d: left behind:\n%s", i, diff)
 		}
+	}
+}
+
+// killAndWait kills a process that is not our child, and waits until the last
+// of its threads has ended.
+func killAndWait(t *testing.T, pid int) {
+	t.Helper()
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(deadline().Milliseconds()))
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || n == 0 {
+			t.Fatalf("process %d does not end: %v", pid, err)
+		}
+		return
 	}
 }
 
