@@ -93,7 +93,7 @@ $(LINTER): tests/tools/go.mod tests/tools/go.sum
 	CC=gcc CGO_CFLAGS= $(GO) build -C tests/tools -trimpath -buildvcs=false -ldflags='-s -w' -o $(abspath $@) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 bench: build ## compare with crun, runc, bubblewrap, podman and docker (root, Debian)
-	$(GO) run $(GOFLAGS_ALL) ./bench
+	@GO="$(GO)" sh bench/run.sh $(BENCHFLAGS)
 
 man: ## write docs/man from the commands' own help
 	@if [ -d docs/genman ]; then $(GO) run $(GOFLAGS_ALL) ./docs/genman -o docs/man; else echo "man: docs/genman is not there" >&2; exit 1; fi

@@ -98,31 +98,43 @@ func (e *Engine) claim(ctx context.Context, c *Config, name string) error {
 	return state.Claim(e.Dirs, name, c.ID, e.self)
 }
 
-// record writes the container's Config.
+// record writes the container's spec and Config.
 func (e *Engine) record(c *Config) error {
+	// The spec first: a container with a Config is whole.
+	if err := e.recordSpec(c); err != nil {
+		return err
+	}
+	return e.recordConfig(c)
+}
+
+// durability is what a container's records survive: those of one that removes
+// itself end with the boot.
+func durability(c *Config) state.Durability {
+	if c.AutoRemove {
+		return state.Fast
+	}
+	return state.Durable
+}
+
+func (e *Engine) recordSpec(c *Config) error {
+	return state.WriteJSON(e.specPath(c), c.Spec, durability(c))
+}
+
+func (e *Engine) recordConfig(c *Config) error {
 	c.Rootfs = ""
 	if len(c.Layers) == 0 {
 		c.Rootfs = c.Spec.Root.Path
 	}
-	durability := state.Durable
-	if c.AutoRemove {
-		durability = state.Fast
-	}
-	// The spec first: a container with a Config is whole.
-	if err := state.WriteJSON(e.specPath(c), c.Spec, durability); err != nil {
-		return err
-	}
-	return state.WriteJSON(e.recordPath(c), c, durability)
+	return state.WriteJSON(e.recordPath(c), c, durability(c))
 }
 
 // writable makes the overlay's own folders when they are missing.
 func (e *Engine) writable(id string) error {
+	// A bit of the umask would show as the mode of the container's /. Whatever
+	// else this process makes has its mode given, so nothing minds.
+	defer unix.Umask(unix.Umask(0o022))
 	for _, dir := range []string{e.upperDir(id), e.workDir(id)} {
 		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
-			return fmt.Errorf("make writable layer: %w", err)
-		}
-		// A bit of the umask would show as the mode of the container's /.
-		if err := os.Chmod(dir, 0o755); err != nil {
 			return fmt.Errorf("make writable layer: %w", err)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"sync"
+	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -134,13 +135,26 @@ func (e *Engine) LogPath(c *Config) string {
 // specPath is where a container's spec lies: beside its Config.
 func (e *Engine) specPath(c *Config) string { return path.Join(path.Dir(e.recordPath(c)), "spec.json") }
 
+// specWait is how long the spec of a container that was just started may be
+// on its way.
+const specWait = time.Second
+
 // LoadSpec reads a container's spec into its Config.
 func (e *Engine) LoadSpec(c *Config) error {
 	if c.Spec != nil {
 		return nil
 	}
 	var spec specs.Spec
-	if err := state.ReadJSON(e.specPath(c), &spec); err != nil {
+	err := state.ReadJSON(e.specPath(c), &spec)
+	for deadline := time.Now().Add(specWait); c.AutoRemove && errors.Is(err, os.ErrNotExist) && time.Now().Before(deadline); {
+		// Its supervisor writes it a moment after the start.
+		time.Sleep(specDelay)
+		if _, gone := os.Lstat(e.recordPath(c)); gone != nil {
+			break
+		}
+		err = state.ReadJSON(e.specPath(c), &spec)
+	}
+	if err != nil {
 		return err
 	}
 	if err := validate(&spec); err != nil {

@@ -27,7 +27,7 @@ func (e *Engine) Run(ctx context.Context, c *Config, stdio Stdio) (Exit, error) 
 	if err := e.reserve(ctx, c); err != nil {
 		return Exit{}, &StartError{Code: 125, Err: err}
 	}
-	s := &supervisor{e: e, c: c, unrecorded: true}
+	s := &supervisor{e: e, c: c, unrecorded: true, warnings: os.Stderr}
 	s.streams = &foreground{stdio: stdio, signals: signals, stop: make(chan struct{})}
 	return s.supervise(ctx)
 }

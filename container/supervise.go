@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"time"
@@ -26,15 +27,15 @@ type supervisor struct {
 	// detached says that the supervisor is a monitor: the container is
 	// accounted for, and may have run before.
 	detached bool
-	// unrecorded says that the Config is still to be written, and recorded
-	// brings the result of doing so.
+	// unrecorded says that the Config and the spec are still to be written.
 	unrecorded bool
-	recorded   chan error
-	compiled   *Compiled
-	run        *nsenter.Run
-	groups     *cgroup.Manager
-	live       Live
-	started    func() // called once the payload runs
+	// warnings is where to tell what does not stop the payload.
+	warnings io.Writer
+	compiled *Compiled
+	run      *nsenter.Run
+	groups   *cgroup.Manager
+	live     Live
+	started  func() // called once the payload runs
 }
 
 // streams connect a payload with whoever is outside.
@@ -74,9 +75,6 @@ func (s *supervisor) supervise(ctx context.Context) (Exit, error) {
 		return x, err // another supervisor's container: nothing here to settle
 	}
 	s.streams.end(ctx, x)
-	// A start that failed early must not race with the writing of what is
-	// erased now.
-	err = errors.Join(err, s.awaitRecord(ctx))
 	return x, errors.Join(err, s.settle(ctx, x))
 }
 
@@ -98,6 +96,7 @@ func (s *supervisor) runPayload(ctx context.Context) (Exit, error) {
 	}
 	defer s.run.Close()
 	s.streams.begin(s)
+	defer s.recordSpecLater()()
 	if s.started != nil {
 		s.started()
 	}
@@ -115,7 +114,7 @@ func (s *supervisor) runPayload(ctx context.Context) (Exit, error) {
 // start brings the payload to life, or leaves nothing running.
 func (s *supervisor) start(ctx context.Context) error {
 	for _, step := range []func(ctx context.Context) error{
-		s.announce, s.record, s.compile, s.awaitRecord, s.execute, s.recordLive, s.writePidFile,
+		s.announce, s.record, s.compile, s.execute, s.recordLive, s.writePidFile,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -144,17 +143,43 @@ func (s *supervisor) announce(ctx context.Context) error {
 	return state.WriteJSON(s.e.livePath(s.c.ID), &s.live, state.Fast)
 }
 
-// record begins to write the Config: encoding a spec takes as long as compiling
-// it, and there are two cores. The live record is there already, so whoever
-// comes upon a Config without a living supervisor knows how it came to be.
+// record writes the Config of a container that is not on record yet. The live
+// record is there already, so whoever comes upon a Config without a living
+// supervisor knows how it came to be.
 func (s *supervisor) record(context.Context) error {
-	if !s.unrecorded {
+	switch {
+	case !s.unrecorded:
 		return nil
+	case s.c.AutoRemove:
+		return s.e.recordConfig(s.c) // the spec follows: see recordSpecLater
 	}
-	s.unrecorded, s.recorded = false, make(chan error, 1)
-	c := *s.c
-	go func() { s.recorded <- s.e.record(&c) }()
-	return nil
+	return s.e.record(s.c)
+}
+
+// specDelay is how long a container that removes itself runs before its spec
+// is written. Encoding one takes as long as compiling it, and a container that
+// ends at once needs none: who wants to exec in it or inspect it must first
+// have seen it.
+const specDelay = 3 * time.Millisecond
+
+// recordSpecLater arranges for the spec of a container that removes itself.
+// The function that it returns ends that, before the container is erased.
+func (s *supervisor) recordSpecLater() (stop func()) {
+	if !s.unrecorded || !s.c.AutoRemove {
+		return func() {}
+	}
+	done := make(chan struct{})
+	timer := time.AfterFunc(specDelay, func() {
+		defer close(done)
+		if err := s.e.recordSpec(s.c); err != nil {
+			fmt.Fprintf(s.warnings, "WARNING: exec and inspect will not work on this container: %v\n", err)
+		}
+	})
+	return func() {
+		if !timer.Stop() {
+			<-done
+		}
+	}
 }
 
 // compile makes the plan and notes the cgroups that it will make.
@@ -166,17 +191,6 @@ func (s *supervisor) compile(context.Context) error {
 	s.compiled = compiled
 	s.live.Cgroups = compiled.Cgroups
 	s.groups, err = cgroup.Open(host.Cgroup, compiled.Cgroups)
-	return err
-}
-
-// awaitRecord waits until the container is on record: nothing runs that no
-// other command can see.
-func (s *supervisor) awaitRecord(context.Context) error {
-	if s.recorded == nil {
-		return nil
-	}
-	err := <-s.recorded
-	s.recorded = nil
 	return err
 }
 
