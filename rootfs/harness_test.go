@@ -19,40 +19,30 @@ import (
 	"golang.org/x/sys/unix"
 
 	"berth/nsenter"
+	"berth/tests/fixture"
 )
-
-// missing skips a test, or fails it where every test has to run.
-func missing(t testing.TB, reason string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(reason)
-	}
-	t.Skip(reason)
-}
 
 func needRoot(t testing.TB) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		missing(t, "needs root")
-	}
+	fixture.NeedRoot(t)
 }
 
-// boxRoot unpacks the embedded image: a root with a static userland.
+// boxRoot copies the layer of the embedded image: a root with a static
+// userland.
 func boxRoot(t testing.TB) string {
 	t.Helper()
 	needRoot(t)
-	tar, err := filepath.Abs("../image/box.tar")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(tar); err != nil {
-		missing(t, "needs image/box.tar: run make build")
-	}
-	root := t.TempDir()
-	if out, err := exec.Command("tar", "-x", "-f", tar, "-C", root).CombinedOutput(); err != nil {
+	state := t.TempDir()
+	run := exec.Command(fixture.Berth(t), "run", "--rm", "box", "true")
+	run.Env = append(os.Environ(), "BERTH_ROOT="+state+"/root", "BERTH_RUNROOT="+state+"/run")
+	if out, err := run.CombinedOutput(); err != nil {
 		t.Fatalf("unpack box: %v\n%s", err, out)
 	}
-	return root
+	found, err := filepath.Glob(state + "/root/layer/*/bin/sh")
+	if err != nil || len(found) != 1 {
+		t.Fatalf("find the layer of box: %v, %v", found, err)
+	}
+	return copyRoot(t, filepath.Dir(filepath.Dir(found[0])))
 }
 
 // secret is what a canary's file says.

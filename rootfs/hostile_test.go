@@ -25,7 +25,11 @@ func TestHostileRoot(t *testing.T) {
 	source := t.TempDir()
 	write(t, source, "mark")
 	for _, place := range []string{"dev", "dev/pts", "dev/ptmx", "dev/null", "dev/console", "dev/shm", "dev/mqueue", "proc", "sys", "data", "parent", "etc", "work"} {
-		for _, kind := range []string{"absolute", "dots", "dangling", "magic", "self", "loop"} {
+		kinds := []string{"absolute", "magic", "dots", "dangling", "self", "loop"}
+		if testing.Short() {
+			kinds = kinds[:2]
+		}
+		for _, kind := range kinds {
 			t.Run(strings.ReplaceAll(place, "/", " ")+" "+kind, func(t *testing.T) {
 				victim, intact := canary(t)
 				root := copyRoot(t, base)

@@ -39,7 +39,7 @@ func link(t testing.TB, root, name, target string) {
 
 // TestMountPoints: where a mount lands, whatever is on the way there.
 func TestMountPoints(t *testing.T) {
-	source := t.TempDir()
+	source, base := t.TempDir(), boxRoot(t)
 	write(t, source, "mark", "sub/mark", "deep/er/mark")
 	for _, x := range []struct {
 		name   string
@@ -75,7 +75,7 @@ func TestMountPoints(t *testing.T) {
 		{name: "through a magic link", links: map[string]string{"way": "/proc/self/root/tmp"}, mounts: append(defaults(), bind(source, "/way")), fails: errChildTree},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			root := boxRoot(t)
+			root := copyRoot(t, base)
 			for name, to := range x.links {
 				link(t, root, name, to)
 			}
