@@ -242,7 +242,7 @@ func (c *compiler) root() error {
 		if c.in.Spec.Root.Path == "" {
 			return fmt.Errorf("root.path: empty")
 		}
-		c.asm.Folder(c.in.Spec.Root.Path, c.from("root.path"))
+		c.asm.Folder(c.in.Spec.Root.Path, c.in.Spec.Linux.RootfsPropagation, c.from("root.path"))
 		return nil
 	}
 	return c.asm.Overlay(c.in.Layers, c.in.Upper, c.in.Work, c.in.Volatile, c.in.Host.Kernel >= kernelLowerdirPlus)

@@ -106,11 +106,20 @@ func (a *Assembly) step(who nsenter.Who, s nsenter.Step) {
 	a.host(s)
 }
 
-// Folder makes the root from a folder of the host.
-func (a *Assembly) Folder(dir, from string) {
+// Folder makes the root from a folder of the host. propagation is the spec's
+// rootfsPropagation.
+func (a *Assembly) Folder(dir, propagation, from string) {
 	a.Root = a.plan.NewSlot("root")
 	a.trees = append(a.trees, tree{dest: "/", slot: a.Root})
 	a.host(a.clone(nsenter.Host, dir, true).To(a.Root).For(from, "the root is this folder, as a mount of its own"))
+	// A copy is a peer of what it was copied from: where the host's mounts are
+	// shared, as systemd makes them, whatever is attached to it would appear
+	// on the host too.
+	prop, why := uint64(unix.MS_PRIVATE), "what is mounted in it does not appear on the host"
+	if asked, _, ok := propagationOf(propagation); ok && (asked == unix.MS_SLAVE || asked == unix.MS_SHARED) {
+		prop, why = unix.MS_SLAVE, "the host's mounts arrive in it, and never the other way round"
+	}
+	a.host(setattr(nsenter.Host, a.Root, true, 0, 0, prop).On("/").For(from, why))
 }
 
 // clone returns a step that copies the mount at a host path.

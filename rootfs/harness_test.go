@@ -178,7 +178,7 @@ func (b *box) run(t testing.TB, script string) (string, error) {
 // plan adds the steps of the file systems.
 func (b *box) plan(p *nsenter.Plan, hold string) error {
 	a := New(p)
-	a.Folder(b.root, "root.path")
+	a.Folder(b.root, "", "root.path")
 	for _, m := range b.mounts {
 		if err := a.Add(m, "mounts"); err != nil {
 			return err

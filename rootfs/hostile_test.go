@@ -181,7 +181,7 @@ func TestResolverLeaksNothing(t *testing.T) {
 	once := func(dests ...string) {
 		p := &nsenter.Plan{}
 		a := New(p)
-		a.Folder(root, "root.path")
+		a.Folder(root, "", "root.path")
 		for _, m := range append([]specs.Mount{tmpfs("/t"), {Type: "proc", Destination: "/proc"}}, bind(source, "/b/c")) {
 			if err := a.Add(m, "mounts"); err != nil {
 				t.Fatal(err)

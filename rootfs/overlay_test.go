@@ -133,7 +133,7 @@ func TestOpenOfTheImage(t *testing.T) {
 	}
 	p := &nsenter.Plan{}
 	a := New(p)
-	a.Folder(root, "root.path")
+	a.Folder(root, "", "root.path")
 	p.Add(nsenter.Do("open", func(h *nsenter.Run) error {
 		for name, opens := range map[string]bool{
 			"etc/passwd": true, "etc/in": true, "etc/largest": true, "etc/out": false, "etc/up": false, "etc/magic": false,

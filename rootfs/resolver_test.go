@@ -115,6 +115,38 @@ func TestMountsOfTheHost(t *testing.T) {
 	}
 }
 
+// TestSharedMounts: on a host whose mounts are shared, as systemd makes them,
+// nothing of the container's appears there, and pivot_root works.
+func TestSharedMounts(t *testing.T) {
+	root := boxRoot(t)
+	source := t.TempDir()
+	write(t, source, "mark", "sub/mark")
+	for _, dir := range []string{root, source} {
+		if err := unix.Mount(dir, dir, "", unix.MS_BIND, ""); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+		if err := unix.Mount("", dir, "", unix.MS_SHARED, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := &box{root: root, mounts: append(defaults(), bind(source, "/data"), tmpfs("/data/sub")), masked: []string{"/proc/irq"}}
+	script := "cat /data/mark && mount -t tmpfs none /tmp && mount -t tmpfs none /data/sub && cat /proc/self/mountinfo"
+	out, err := b.run(t, script)
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, point := range mountPoints(string(table)) {
+		if strings.HasPrefix(point, root+"/") || strings.HasPrefix(point, source+"/") {
+			t.Errorf("the host has a mount at %s", point)
+		}
+	}
+}
+
 // TestOptionsHold: what a bind mount's options forbid is forbidden, also below.
 func TestOptionsHold(t *testing.T) {
 	root := boxRoot(t)
