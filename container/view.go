@@ -61,13 +61,25 @@ func (e *Engine) List(ctx context.Context) ([]*View, error) {
 }
 
 // sweep removes the claims and files of commands that died on the way, when
-// there are more names than containers. It is nobody's errand, so it tells
-// nobody what it could not do.
+// there are more names than containers or a removal was cut short. It is
+// nobody's errand, so it tells nobody what it could not do.
 func (e *Engine) sweep(containers int) {
 	names, err := os.ReadDir(e.Dirs.Names())
-	if err == nil && len(names) > containers {
+	if err == nil && len(names) > containers || unfinished(e.Dirs.Containers()) || unfinished(e.Dirs.RunContainers()) {
 		_, _ = state.Sweep(e.Dirs)
 	}
+}
+
+// unfinished reports whether a folder has entries of work in progress: their
+// names begin with a dot. Sweep leaves alone what somebody is still at.
+func unfinished(dir string) bool {
+	f, err := os.Open(dir)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	names, err := f.Readdirnames(-1)
+	return err == nil && slices.ContainsFunc(names, func(n string) bool { return n[0] == '.' })
 }
 
 // listReaders is how many containers are looked at side by side.
