@@ -385,7 +385,7 @@ func TestPlanIsWhatHappens(t *testing.T) {
 			if diff := listed.compare(seen); diff != "" {
 				t.Errorf("%s\n%s", diff, log)
 			}
-			if len(seen.host) < 15 || len(seen.child) < 40 {
+			if len(seen.host) < 15 || len(seen.child) < 25 {
 				t.Errorf("only %d calls of the host and %d of the child are compared", len(seen.host), len(seen.child))
 			}
 			injectCalls(t, listed, log)

@@ -200,6 +200,21 @@ func most(log string) int {
 	return top
 }
 
+// TestSoakCutRemoval: a removal that was cut short half-way is finished by the
+// next listing.
+func TestSoakCutRemoval(t *testing.T) {
+	s := newStage(t)
+	id := s.must("create", "--name", "cut", "box", "true")
+	dir := filepath.Join(s.root, "container")
+	// As state.RemoveTree names it, by a process that is no more.
+	if err := os.Rename(filepath.Join(dir, id), filepath.Join(dir, ".removing-4194304-1")); err != nil {
+		t.Fatal(err)
+	}
+	s.must("ps", "-a")
+	s.must("run", "--rm", "--name", "cut", "box", "true")
+	s.clean()
+}
+
 // TestSoakStop: a payload that ignores its stop signal is killed in time, and
 // one that follows it is not.
 func TestSoakStop(t *testing.T) {
