@@ -16,7 +16,7 @@ import (
 // the one of kernels before 6.8.
 func TestOverlay(t *testing.T) {
 	needRoot(t)
-	for _, modern := range []bool{true, false} {
+	for _, modern := range overlayWays(t) {
 		for _, x := range []struct {
 			name   string
 			layers int
@@ -33,6 +33,24 @@ func TestOverlay(t *testing.T) {
 			})
 		}
 	}
+}
+
+// overlayWays are those that this kernel has: the option lowerdir+ came with
+// 6.8, the other way is in all of them.
+func overlayWays(t *testing.T) []bool {
+	t.Helper()
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		t.Fatal(err)
+	}
+	var major, minor int
+	if _, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor); err != nil {
+		t.Fatal(err)
+	}
+	if major < 6 || major == 6 && minor < 8 {
+		return []bool{false}
+	}
+	return []bool{true, false}
 }
 
 func testOverlay(t *testing.T, dir string, count int, modern bool) {
@@ -90,7 +108,7 @@ func TestOverlayErrors(t *testing.T) {
 	if err := New(&nsenter.Plan{}).Overlay(nil, "/u", "/w", false, true); err == nil {
 		t.Error("no layers, and no error")
 	}
-	for _, modern := range []bool{true, false} {
+	for _, modern := range overlayWays(t) {
 		dir := t.TempDir()
 		write(t, dir, "upper/x", "work/x")
 		p := &nsenter.Plan{}
