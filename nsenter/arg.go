@@ -63,7 +63,7 @@ func Strs(list []string) Arg { return Ptr(StringArray(list)) }
 func Ptr(d *Data) Arg { return Arg{kind: KindData, data: d} }
 
 // Late is the address of data that is only known once the host steps before
-// the child's have run; text is what listings show until then.
+// the child's have run; text is what listings show for it.
 func Late(text string, f func() *Data) Arg {
 	return Arg{kind: KindData, data: &Data{Text: text}, late: f}
 }
@@ -78,7 +78,7 @@ func (a Arg) Value() uint64 { return a.value }
 func (a Arg) Slot() Slot { return a.slot }
 
 // Data returns what a KindData argument points at. For a late argument it is
-// empty but for its text until the plan has run.
+// empty but for its text, also when the plan has run.
 func (a Arg) Data() *Data { return a.data }
 
 // resolve returns the data to send.

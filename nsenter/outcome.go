@@ -56,7 +56,7 @@ func (h *Run) outcome() error {
 	if h.child.err != nil {
 		return h.child.err
 	}
-	h.follow()
+	h.child.settle()
 	if failed := h.failedStep(); failed != nil {
 		return failed
 	}
@@ -80,18 +80,11 @@ func isExec(s *Step) bool {
 	return s.Op == OpCall && s.Func == nil && (s.Call == unix.SYS_EXECVE || s.Call == unix.SYS_EXECVEAT)
 }
 
-// follow makes the process that a fork step started the child: it has the same
-// parent (CLONE_PARENT), and the one before it is gone.
-func (h *Run) follow() {
-	for i := range h.plan.Steps {
-		s := &h.plan.Steps[i]
-		if s.Who == Child && s.Op == OpFork && h.results[i].State == Done {
-			old := h.child.pid
-			_, _ = reap(old)
-			h.child.mu.Lock()
-			h.child.pid = int(h.results[i].Value)
-			h.child.mu.Unlock()
-		}
+// settle follows the forks of a child whose set-up is over.
+func (c *child) settle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.follow() {
 	}
 }
 

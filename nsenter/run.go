@@ -86,6 +86,9 @@ func (p *Plan) Start(ctx context.Context, opts Options) (*Run, error) {
 	if err != nil && h.child != nil {
 		h.child.discard()
 	}
+	if ctx.Err() != nil && errors.Is(err, ErrChildDied) {
+		err = ctx.Err() // it died of that
+	}
 	h.closeSlots()
 	return h, err
 }
@@ -107,7 +110,16 @@ func (h *Run) run(ctx context.Context) error {
 			return err
 		}
 		if err := h.host(i, s); err != nil {
+			// What a sync reports is a step of the child's.
+			if failed := (*StepError)(nil); s.Op == OpSync && errors.As(err, &failed) {
+				return failed
+			}
 			return &StepError{Number: i + 1, Step: s, Err: err}
+		}
+		if s.Op == OpSpawn {
+			// From here on the host may wait for the child; a killed one
+			// keeps nobody waiting.
+			defer context.AfterFunc(ctx, h.child.kill)()
 		}
 	}
 	if err := h.flush(false); err != nil {
@@ -117,8 +129,6 @@ func (h *Run) run(ctx context.Context) error {
 		return nil
 	}
 	h.child.finish()
-	stop := context.AfterFunc(ctx, h.child.kill)
-	defer stop()
 	h.child.waitEOF()
 	return ctx.Err()
 }
@@ -206,7 +216,11 @@ func (h *Run) Pid() int {
 	if h.child == nil {
 		return 0
 	}
-	return h.child.pid
+	c := h.child
+	<-c.started
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.pid
 }
 
 // Results returns what became of each step of the plan, in its order.

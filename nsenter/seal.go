@@ -10,17 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sealFd is where the sealed binary's descriptor lives while the child is
-// started: above every descriptor that the child receives.
-const sealFd = 100
-
 // seal opens a view of our own binary that nothing in a container can write
 // through: an overlay that has lower layers only. Such a file system has no
 // place to write to, whatever is done to its mount, unlike a read-only bind
 // mount, whose flag a process with CAP_SYS_ADMIN could clear through
 // /proc/PID/exe (CVE-2019-5736). The page cache is the binary's own, so it
-// costs no copy. empty is an empty folder, for the second layer. Where overlay is not to be had, or the binary lies on a file
-// system that it refuses as a layer, a sealed copy in memory serves.
+// costs no copy. empty is an empty folder, for the second layer. Where overlay is
+// not to be had, or the binary lies on a file system that it refuses as a
+// layer, a sealed copy in memory serves.
 func seal(empty string) (fd int, err error) {
 	fd, err = sealByOverlay(empty)
 	if err != nil {
@@ -29,12 +26,7 @@ func seal(empty string) (fd int, err error) {
 			return -1, fmt.Errorf("seal own binary: %w", errors.Join(err, copyErr))
 		}
 	}
-	defer unix.Close(fd)
-	high, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, sealFd)
-	if err != nil {
-		return -1, fmt.Errorf("seal own binary: dup: %w", err)
-	}
-	return high, nil
+	return fd, nil
 }
 
 // sealByOverlay mounts the binary's folder as the lower layer of an overlay

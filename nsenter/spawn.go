@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -40,11 +41,17 @@ type child struct {
 	// reaped is set by wait, so that kill never hits a recycled pid.
 	mu     sync.Mutex
 	reaped bool
+	// forks are where in the memory the results of fork steps are that were
+	// sent, but for those whose new process is the child already.
+	forks []int64
 }
 
 // spawn starts the executor. Its errors come with the first batch, but for
 // those that show at once.
 func (h *Run) spawn(s *Step) error {
+	if h.child != nil {
+		return fmt.Errorf("start a second child: %w", unix.EEXIST)
+	}
 	attr := &syscall.SysProcAttr{Cloneflags: uintptr(s.Args[0].value)}
 	if len(s.Args) > 1 {
 		if fd := h.Fd(s.Args[1].slot); fd >= 0 {
@@ -81,11 +88,11 @@ func (c *child) start(attr *syscall.SysProcAttr, opts Options, theirs int) {
 
 // exec starts the sealed binary with the child's five descriptors.
 func (c *child) exec(attr *syscall.SysProcAttr, opts Options, theirs int) (int, error) {
-	exe, err := seal(opts.Empty)
+	sealed, err := seal(opts.Empty)
 	if err != nil {
 		return 0, err
 	}
-	defer unix.Close(exe)
+	defer unix.Close(sealed)
 	null := -1
 	stdio := func(f *os.File) uintptr {
 		if f != nil {
@@ -105,6 +112,13 @@ func (c *child) exec(attr *syscall.SysProcAttr, opts Options, theirs int) (int, 
 	if null >= 0 {
 		defer unix.Close(null)
 	}
+	// Before its exec the new process moves descriptors about, in the first
+	// few numbers above those that the child receives.
+	exe, err := unix.FcntlInt(uintptr(sealed), unix.F_DUPFD_CLOEXEC, int(slices.Max(files))+2*len(files))
+	if err != nil {
+		return 0, fmt.Errorf("dup own binary: %w", err)
+	}
+	defer unix.Close(exe)
 	pid, err := syscall.ForkExec("/proc/self/fd/"+strconv.Itoa(exe), []string{"berth-init"},
 		&syscall.ProcAttr{Env: []string{executorEnv}, Files: files, Sys: attr})
 	if err != nil {
@@ -140,6 +154,7 @@ func (h *Run) flush(ack bool) error {
 	fds, slots := h.descriptors(steps)
 	h.batches = append(h.batches, batch{steps: h.pending, offset: c.next})
 	h.pending = nil
+	c.expectForks(steps)
 	// The child may not exist yet: the socket keeps the message for it, and
 	// the host side goes on.
 	if err := c.send(fds, slots, uint64(c.next), uint64(len(bytes)), ack); err != nil {
@@ -237,14 +252,51 @@ func (c *child) waitEOF() {
 	}
 }
 
-// kill ends a child that was not reaped yet.
+// kill ends a child that was not reaped yet, and every process that it forked
+// to go on in.
 func (c *child) kill() {
 	<-c.started
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.pid > 0 && !c.reaped {
+	for c.pid > 0 && !c.reaped {
 		_ = unix.Kill(c.pid, unix.SIGKILL)
+		// Only a process that is gone forks no more.
+		if len(c.forks) == 0 || waitExited(c.pid) != nil || !c.follow() {
+			return
+		}
 	}
+}
+
+// expectForks notes where the results of the next batch's fork steps will be.
+func (c *child) expectForks(steps []Step) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range steps {
+		if steps[i].Op == OpFork {
+			c.forks = append(c.forks, int64(c.next+batchHeader+len(steps)*stepSize+i*resultSize))
+		}
+	}
+}
+
+// follow makes the process that the next fork step started the child: it has
+// the same parent (CLONE_PARENT), and the one before it exits. It reports
+// whether there is such a process. The mutex must be held.
+func (c *child) follow() bool {
+	if len(c.forks) == 0 {
+		return false
+	}
+	var value [8]byte
+	n, err := unix.Pread(c.memory, value[:], c.forks[0])
+	// The kernel writes a pid_t; the executor makes it 64 bits, or an error.
+	pid := int32(binary.LittleEndian.Uint32(value[:]))
+	if err != nil || n < len(value) || pid <= 0 {
+		return false
+	}
+	c.forks = c.forks[1:]
+	// What became of the process that has forked is of no interest.
+	_, _ = reap(c.pid)
+	c.pid = int(pid)
+	return true
 }
 
 // discard kills and reaps a child whose plan did not come through.
