@@ -51,7 +51,9 @@ type value struct {
 
 func exact(v int64) value { return value{"exact", v} }
 
-func anyCall(call uintptr) expectation { return expectation{Call: uint64(call), Ret: value{Kind: "any"}} }
+func anyCall(call uintptr) expectation {
+	return expectation{Call: uint64(call), Ret: value{Kind: "any"}}
+}
 
 // plansHelper runs the plans of a range of seeds, and prints what each must
 // look like to strace.
