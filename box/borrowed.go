@@ -14,7 +14,6 @@ import (
 	"github.com/u-root/u-root/pkg/core/find"
 	"github.com/u-root/u-root/pkg/core/gzip"
 	"github.com/u-root/u-root/pkg/core/ls"
-	"github.com/u-root/u-root/pkg/core/mkdir"
 	"github.com/u-root/u-root/pkg/core/mktemp"
 	"github.com/u-root/u-root/pkg/core/mv"
 	"github.com/u-root/u-root/pkg/core/rm"
@@ -28,7 +27,7 @@ import (
 func borrowedApplets() map[string]applet {
 	return map[string]applet{
 		"base64": borrow(base64.New), "cat": borrow(cat.New), "chmod": borrow(chmod.New), "cp": borrow(cp.New),
-		"find": borrow(find.New), "mkdir": borrow(mkdir.New), "mktemp": borrow(mktemp.New), "mv": borrow(mv.New),
+		"find": borrow(find.New), "mktemp": borrow(mktemp.New), "mv": borrow(mv.New),
 		"rm": borrow(rm.New), "tar": borrow(tar.New), "touch": borrow(touch.New), "xargs": borrow(xargs.New),
 		"gzip":   borrow(func() core.Command { return gzip.New("gzip") }),
 		"gunzip": borrow(func() core.Command { return gzip.New("gunzip") }),

@@ -17,7 +17,7 @@ import (
 func fileApplets() map[string]applet {
 	return map[string]applet{
 		"ln": ln, "stat": stat, "readlink": readlink, "realpath": realpath, "mkfifo": mkfifo, "mknod": mknod,
-		"chown": chown, "rmdir": rmdir, "basename": basename, "dirname": dirname, "which": which,
+		"chown": chown, "mkdir": mkdir, "rmdir": rmdir, "basename": basename, "dirname": dirname, "which": which,
 		"test": test, "[": test, "sync": syncAll, "truncate": truncate, "unlink": unlink,
 	}
 }
@@ -259,6 +259,36 @@ func groupID(name string) (int, bool) {
 	}
 	id, err := strconv.Atoi(g.Gid)
 	return id, err == nil
+}
+
+// mkdir is not borrowed: u-root's reports a failure and exits with 0.
+func mkdir(c *call, args []string) int {
+	on, v, rest, err := c.flags(args, "pv", "m")
+	if err != nil {
+		return c.fail(err)
+	}
+	if len(rest) == 0 {
+		return c.usage("[-p] [-m MODE] DIR…")
+	}
+	mode := uint64(0o777)
+	if v['m'] != "" {
+		if mode, err = strconv.ParseUint(v['m'], 8, 12); err != nil {
+			return c.fail(fmt.Errorf("bad mode %q", v['m']))
+		}
+	}
+	return c.forAll(rest, func(n string) error {
+		if on['p'] {
+			if err := os.MkdirAll(n, 0o777); err != nil {
+				return err
+			}
+		} else if err := unix.Mkdir(n, uint32(mode)); err != nil {
+			return &os.PathError{Op: "mkdir", Path: n, Err: err}
+		}
+		if v['m'] != "" {
+			return unix.Chmod(n, uint32(mode))
+		}
+		return nil
+	})
 }
 
 func rmdir(c *call, args []string) int {

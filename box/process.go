@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -122,7 +123,7 @@ func kill(c *call, args []string) int {
 		if err != nil {
 			return fmt.Errorf("%q is not a pid", a)
 		}
-		if err := unix.Kill(pid, sig); err != nil {
+		if err := send(pid, sig); err != nil {
 			return fmt.Errorf("%d: %w", pid, err)
 		}
 		return nil
@@ -331,4 +332,15 @@ func timed(c *call, args []string) int {
 	fmt.Fprintf(c.err, "real\t%.3fs\nuser\t%.3fs\nsys\t%.3fs\n", time.Since(start).Seconds(),
 		cmd.ProcessState.UserTime().Seconds(), cmd.ProcessState.SystemTime().Seconds())
 	return exitCode(err)
+}
+
+// send sends a signal. One to the shell itself must have arrived when kill is
+// over, as it has in a program with one thread: it goes to this very thread.
+func send(pid int, sig unix.Signal) error {
+	if pid != os.Getpid() {
+		return unix.Kill(pid, sig)
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	return unix.Tgkill(pid, unix.Gettid(), sig)
 }

@@ -96,7 +96,7 @@ func shell(args []string) int {
 		defer f.Close()
 		script, name, params = f, o.args[0], o.args[1:]
 	}
-	t := &traps{actions: map[os.Signal]string{}, signals: make(chan os.Signal, 16)}
+	t := &traps{actions: map[os.Signal]trap{}, signals: make(chan os.Signal, 16)}
 	runner, err := interp.New(
 		interp.StdIO(os.Stdin, os.Stdout, os.Stderr), interp.Interactive(interactive),
 		interp.Params(append(append(o.set, "--"), params...)...),

@@ -120,13 +120,20 @@ func umask(hc interp.HandlerContext, args []string) error {
 }
 
 // traps are the actions for signals, which the interpreter does not have. An
-// action runs at once, in a subshell: it sees the shell's variables, and its exit
-// ends the shell, but what it assigns is lost.
+// action runs at once, in a subshell that was made when the trap was set: the
+// interpreter cannot be copied while it works. So it sees the shell's variables
+// as they were then, its exit ends the shell, and what it assigns is lost.
 type traps struct {
 	runner  *interp.Runner
-	actions map[os.Signal]string
+	actions map[os.Signal]trap
 	signals chan os.Signal
 	changes chan func()
+}
+
+// trap is one action, with the shell that it will run in.
+type trap struct {
+	action string
+	shell  *interp.Runner
 }
 
 // watch starts delivering. Process 1 ignores what has no action, as the kernel
@@ -142,17 +149,17 @@ func (t *traps) watch(interactive bool) {
 			case change := <-t.changes:
 				change()
 			case s := <-t.signals:
-				if action := t.actions[s]; action != "" {
-					t.run(action)
+				if trap, ok := t.actions[s]; ok {
+					trap.run()
 				}
 			}
 		}
 	}()
 }
 
-func (t *traps) run(action string) {
-	sub := t.runner.Subshell()
-	file, err := parse(action)
+func (t trap) run() {
+	sub := t.shell.Subshell()
+	file, err := parse(t.action)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "sh: trap: %v\n", err)
 		return
@@ -179,6 +186,7 @@ func (t *traps) call(_ context.Context, args []string) ([]string, error) {
 	action := args[1]
 	var left []string
 	var bad error
+	shell := t.runner.Subshell()
 	done := make(chan struct{})
 	t.changes <- func() {
 		defer close(done)
@@ -192,7 +200,7 @@ func (t *traps) call(_ context.Context, args []string) ([]string, error) {
 				bad = errors.Join(bad, err)
 				continue
 			}
-			t.set(os.Signal(sig), action)
+			t.set(os.Signal(sig), trap{action, shell})
 		}
 	}
 	<-done
@@ -206,8 +214,8 @@ func (t *traps) call(_ context.Context, args []string) ([]string, error) {
 	return []string{"true"}, nil
 }
 
-func (t *traps) set(sig os.Signal, action string) {
-	switch action {
+func (t *traps) set(sig os.Signal, to trap) {
+	switch to.action {
 	case "-":
 		delete(t.actions, sig)
 		if os.Getpid() != 1 {
@@ -217,7 +225,7 @@ func (t *traps) set(sig os.Signal, action string) {
 		delete(t.actions, sig)
 		signal.Ignore(sig)
 	default:
-		t.actions[sig] = action
+		t.actions[sig] = to
 		signal.Notify(t.signals, sig)
 	}
 }
