@@ -1,7 +1,9 @@
 package nsenter
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,7 +27,7 @@ func (h *Run) readResults() {
 // for it: a failed step, if there is one, says more than a broken socket.
 func (h *Run) sendFailed(err error) error {
 	if <-h.child.started; h.child.err != nil {
-		return h.child.err
+		return h.spawnFailed()
 	}
 	h.readResults()
 	if failed := h.failedStep(); failed != nil {
@@ -35,6 +37,18 @@ func (h *Run) sendFailed(err error) error {
 		return died
 	}
 	return err
+}
+
+// spawnFailed blames the spawn step, though a later one found out: the child
+// starts while the host side goes on.
+func (h *Run) spawnFailed() error {
+	i := slices.IndexFunc(h.plan.Steps, func(s Step) bool { return s.Op == OpSpawn })
+	var errno unix.Errno
+	if errors.As(h.child.err, &errno) {
+		h.results[i].Value = -int64(errno)
+	}
+	h.results[i].State = Failed
+	return &StepError{Number: i + 1, Step: &h.plan.Steps[i], Err: h.child.err}
 }
 
 // failedStep returns the child's step that ended the plan.
@@ -54,7 +68,7 @@ func (h *Run) outcome() error {
 		return nil
 	}
 	if h.child.err != nil {
-		return h.child.err
+		return h.spawnFailed()
 	}
 	h.child.settle()
 	if failed := h.failedStep(); failed != nil {

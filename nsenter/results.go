@@ -67,7 +67,7 @@ func (e *StepError) Error() string {
 	if !errors.As(e.Err, &errno) || e.Step.Func != nil {
 		return fmt.Sprintf("step %d, %s: %v", e.Number, what, e.Err)
 	}
-	text := fmt.Sprintf("step %d, %s: %s: %v", e.Number, what, unix.ErrnoName(errno), errno)
+	text := fmt.Sprintf("step %d, %s: %s: %v", e.Number, what, unix.ErrnoName(errno), e.Err)
 	call := e.Step.Call
 	if e.Step.Op != OpCall {
 		call = unix.SYS_CLONE3 // what can fail in a control step is its fork
