@@ -18,10 +18,10 @@ const helperEnv = "NSENTER_TEST_HELPER"
 // or 2 with a panic's text on stderr.
 func helpers() map[string]func(args []string) {
 	return map[string]func([]string){
-		"plans":   plansHelper,
-		"victim":  victimHelper,
-		"sleep":   func([]string) { select {} },
-		"nothing": func([]string) {},
+		"plans":  plansHelper,
+		"victim": victimHelper,
+		"sleep":  func([]string) { select {} },
+		"hello":  func([]string) { os.Stdout.WriteString("hello") },
 	}
 }
 
