@@ -152,13 +152,13 @@ func (e *expecter) replay() (acks []bool, err error) {
 		acks, pending = append(acks, ack), nil
 	}
 	for i := range e.h.plan.Steps {
-		if s := &e.h.plan.Steps[i]; s.Who == Child {
+		s := &e.h.plan.Steps[i]
+		if s.Who == Child {
 			pending = append(pending, i)
 			continue
-		} else {
-			send(s.Op == OpSync)
-			e.hostResult(s, e.h.results[i])
 		}
+		send(s.Op == OpSync)
+		e.hostResult(s, e.h.results[i])
 	}
 	send(false)
 	return acks, err
