@@ -19,6 +19,8 @@ const helperEnv = "NSENTER_TEST_HELPER"
 func helpers() map[string]func(args []string) {
 	return map[string]func([]string){
 		"plans":  plansHelper,
+		"attack": attackHelper,
+		"host":   hostHelper,
 		"victim": victimHelper,
 		"sleep":  func([]string) { select {} },
 		"hello":  func([]string) { os.Stdout.WriteString("hello") },

@@ -16,7 +16,8 @@ type Options struct {
 	// Stdin, Stdout and Stderr are the child's first three descriptors; nil
 	// is /dev/null.
 	Stdin, Stdout, Stderr *os.File
-	// Empty is an empty folder, needed to seal the binary.
+	// Empty is an empty folder, needed to seal the binary. Below the binary's
+	// own folder it is of no use, and each start copies the binary.
 	Empty string
 	// Keep lists slots whose descriptors outlive the set-up, such as a
 	// terminal's master. They are the caller's to close, also after an error.

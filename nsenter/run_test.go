@@ -76,8 +76,7 @@ func TestRunSkipsAfterToleratedError(t *testing.T) {
 
 func TestRunPassesDescriptorsAndValues(t *testing.T) {
 	p := &Plan{}
-	dir, code, sync := p.NewSlot("dir"), p.NewSlot("code"), NoSlot
-	_ = sync
+	dir, code := p.NewSlot("dir"), p.NewSlot("code")
 	p.Add(spawn(0),
 		Call(Child, unix.SYS_GETPID),
 		Call(Host, unix.SYS_OPENAT, Int(unix.AT_FDCWD), Str("/usr"), Int(unix.O_PATH|unix.O_CLOEXEC), Int(0)).To(dir),
@@ -132,19 +131,5 @@ func TestRunWithoutExecEnds(t *testing.T) {
 	p.Add(spawn(0), Call(Child, unix.SYS_GETPID))
 	if _, err := start(t, p); !errors.Is(err, ErrNoExec) {
 		t.Fatalf("got %v", err)
-	}
-}
-
-func BenchmarkRun(b *testing.B) {
-	empty := b.TempDir()
-	for b.Loop() {
-		p := &Plan{}
-		p.Add(spawn(unix.CLONE_NEWPID|unix.CLONE_NEWNS), execTrue("/bin/true"))
-		h, err := p.Start(context.Background(), Options{Empty: empty})
-		if err != nil {
-			b.Fatal(err)
-		}
-		_, _ = h.Wait()
-		h.Close()
 	}
 }
