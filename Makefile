@@ -73,7 +73,7 @@ test-vm-short: build ## the same, short enough for every change
 
 test-soak: build ## long counts: thousands of runs, exit codes, output sizes (root)
 	@[ "$$(id -u)" = 0 ] || { echo "test-soak: needs root: sudo make test-soak" >&2; exit 1; }
-	CI=true BERTH_SOAK=1 BERTH_BIN=$(abspath berth) $(GOTEST) -count=1 -timeout 4h -run Soak -v ./tests/...
+	CI=true BERTH_SOAK=1 BERTH_BIN=$(abspath berth) $(GOTEST) -count=1 -timeout 4h -run Soak -v ./tests/... ./rootfs
 
 FUZZTIME ?= 30s
 fuzz: $(BOX) ## run every fuzz test for FUZZTIME (default 30s)
