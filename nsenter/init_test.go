@@ -193,7 +193,8 @@ func TestInitJobControl(t *testing.T) {
 	p.Add(spawn(unix.CLONE_NEWPID|unix.CLONE_NEWNS), Call(Child, unix.SYS_SETSID),
 		Call(Child, unix.SYS_IOCTL, Int(0), Int(unix.TIOCSCTTY), Int(0)),
 		Control(Child, OpInit, "stay as PID 1"),
-		shell("trap 'echo interrupted; exit 3' INT; echo ready; while :; do sleep 0.01; done"))
+		// Without children of its own, which the continue below would not reach.
+		shell("trap 'echo interrupted; exit 3' INT; echo ready; while :; do :; done"))
 	h, err := p.Start(t.Context(), Options{Stdin: slave, Stdout: slave, Stderr: slave, Empty: t.TempDir()})
 	defer h.Close()
 	slave.Close()
