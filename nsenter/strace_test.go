@@ -48,6 +48,9 @@ func parseStrace(path string) (map[int][]seenCall, error) {
 			half[pid] = before
 			continue
 		}
+		if strings.HasPrefix(text, "<... ??? ") {
+			continue // a call that never ended: the process was killed
+		}
 		if start := resumed.FindString(text); start != "" {
 			text = half[pid] + text[len(start):]
 		}
