@@ -159,6 +159,8 @@ func (i *Identity) find(who string, groupAdd []string, passwd io.Reader, group i
 	if err != nil {
 		return err
 	}
+	// The library returns them in a random order; a plan has one order.
+	slices.Sort(added)
 	if found.Uid < 0 || found.Uid > maxID || found.Gid < 0 || found.Gid > maxID {
 		return fmt.Errorf("user %q: id out of range", who)
 	}
