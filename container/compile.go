@@ -41,6 +41,20 @@ type Input struct {
 	Init bool
 	// Tied kills the payload when the supervisor dies.
 	Tied bool
+	// Gate is a FIFO that the payload waits at before it becomes the program,
+	// for a byte; empty when it does not wait.
+	Gate string
+	// NoPivot enters the root by moving it to / and chroot(2): for hosts whose
+	// root is a ramfs, which pivot_root(2) refuses.
+	NoPivot bool
+	// NoNewKeyring leaves the payload in the caller's session keyring.
+	NoNewKeyring bool
+	// Files are descriptors of this process that the payload gets as its
+	// 3, 4 and so on.
+	Files []int
+	// Hooks runs the hooks of the spec that come before the payload; nil when
+	// the spec has none.
+	Hooks HookRunner
 	// From tells which flag asked for a spec field.
 	From map[string]string
 }

@@ -15,20 +15,22 @@ import (
 func layers() map[string][]string {
 	base := []string{"nsenter", "state"}
 	low := append(base, "rootfs", "cgroup", "seccomp")
-	runtime := append(slices.Clone(low), "container", "image")
+	runtime := append(slices.Clone(low), "container", "image", "bundle")
 	// What commands and the engine wire together.
-	product := append(slices.Clone(runtime), "network", "volume", "systemd", "build", "teach")
+	product := append(slices.Clone(runtime), "network", "volume", "systemd", "resctrl", "build", "teach")
 	return map[string][]string{
 		".":         append(slices.Clone(product), "cli", "cli/oci", "engine"),
 		"cli":       append(slices.Clone(product), "cli/oci", "engine"),
 		"cli/oci":   product,
 		"engine":    product,
 		"build":     {"image", "container", "network", "volume", "rootfs", "state"},
+		"bundle":    append(slices.Clone(low), "container", "network", "systemd", "resctrl"),
 		"container": low,
 		"image":     {"rootfs", "state"},
 		"network":   base,
 		"volume":    {"nsenter", "rootfs", "state"},
 		"systemd":   base,
+		"resctrl":   {},
 		"teach":     {"nsenter", "container"},
 		"rootfs":    {"nsenter"},
 		"cgroup":    {"nsenter"},
