@@ -74,6 +74,9 @@ func (h *Run) outcome() error {
 	if failed := h.failedStep(); failed != nil {
 		return failed
 	}
+	if h.held() {
+		return nil
+	}
 	// An execve that worked never returned: its step is the one still running.
 	for i := len(h.results) - 1; i >= 0; i-- {
 		if h.results[i].State == Running {

@@ -89,6 +89,9 @@ type Step struct {
 type Plan struct {
 	Steps []Step
 	slots []string
+	// hold is the number, from 1, of the step that the child stops in; 0 for
+	// none.
+	hold int
 }
 
 // NewSlot reserves a slot. The name is what listings show: "root", "proc".

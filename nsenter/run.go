@@ -22,6 +22,9 @@ type Options struct {
 	// Keep lists slots whose descriptors outlive the set-up, such as a
 	// terminal's master. They are the caller's to close, also after an error.
 	Keep []Slot
+	// Memory is the path of the file to make for the plan's memory, for a
+	// plan that is held; empty for memory without a name.
+	Memory string
 }
 
 // Run is one run of a plan: its slots, its results and its child. The methods
@@ -68,7 +71,8 @@ func newClock() clock {
 
 func (c clock) now() uint64 { return c.base + uint64(time.Since(c.start)) }
 
-// Start runs the plan until its payload runs: until the child's execve. The
+// Start runs the plan until its payload runs: until the child's execve, or
+// until the child waits in the step that [Plan.Hold] names. The
 // Run is never nil and must be closed, also after an error; then its results
 // tell how far the plan came, and the child is gone.
 func (p *Plan) Start(ctx context.Context, opts Options) (*Run, error) {
@@ -130,6 +134,9 @@ func (h *Run) run(ctx context.Context) error {
 		return nil
 	}
 	h.child.finish()
+	if h.plan.hold > 0 {
+		return h.awaitHold(ctx)
+	}
 	h.child.waitEOF()
 	return ctx.Err()
 }

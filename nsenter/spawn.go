@@ -62,11 +62,11 @@ func (h *Run) spawn(s *Step) error {
 	if err != nil {
 		return fmt.Errorf("socketpair: %w", err)
 	}
-	memory, err := unix.MemfdCreate("berth-plan", unix.MFD_CLOEXEC)
+	memory, err := openMemory(h.opts.Memory)
 	if err != nil {
 		unix.Close(pair[0])
 		unix.Close(pair[1])
-		return fmt.Errorf("memfd_create: %w", err)
+		return err
 	}
 	h.child = &child{control: pair[0], memory: memory, started: make(chan struct{}), done: make(chan struct{})}
 	go h.child.start(attr, h.opts, pair[1])
