@@ -18,7 +18,6 @@ import (
 	"berth/cgroup"
 	"berth/container/attach"
 	"berth/nsenter"
-	"berth/rootfs"
 	"berth/seccomp"
 )
 
@@ -66,10 +65,7 @@ type execution struct {
 	e        *Engine
 	v        *View
 	o        ExecOptions
-	plan     *nsenter.Plan
-	asm      *rootfs.Assembly
-	id       *Identity
-	terminal *rootfs.Terminal
+	compiled *Compiled
 	signals  chan os.Signal
 }
 
@@ -107,8 +103,7 @@ func mergeEnv(env, more []string) []string {
 	return env
 }
 
-// compile makes the plan: join the container's groups and namespaces, and then
-// give up powers as its first process did.
+// compile makes the plan.
 func (x *execution) compile() error {
 	spec := *x.v.Spec
 	spec.Process = x.process()
@@ -123,114 +118,33 @@ func (x *execution) compile() error {
 	if err != nil {
 		return err
 	}
-	x.plan = &nsenter.Plan{}
-	x.asm = rootfs.New(x.plan)
-	placement := m.Place(x.plan)
-	target := x.join(placement)
-	proc := nsenter.NoSlot
-	if spec.Process.OOMScoreAdj != nil {
-		proc = openProc(x.plan, "process.oomScoreAdj")
-	}
-	x.lookup(spec.Process)
-	if x.o.TTY {
-		t := x.asm.JoinTerminal(x.id.uid(), spec.Process.ConsoleSize)
-		x.terminal = &t
-	}
-	x.enter(&spec, placement, target)
-	return x.tail(&spec, host, proc)
-}
-
-// join plans the host's steps that hold on to the container, and the start of
-// the child in its cgroup.
-func (x *execution) join(placement cgroup.Placement) nsenter.Slot {
-	target := x.plan.NewSlot("container")
-	x.asm.Root = x.plan.NewSlot("root")
-	payload := x.v.Live.Payload
-	const from = "exec"
-	x.plan.Add(nsenter.Do("open the container's first process, pid "+strconv.Itoa(payload.PID), func(h *nsenter.Run) error {
-		fd, err := payload.Pidfd()
-		if err != nil {
-			return err
-		}
-		h.SetFd(target, fd)
-		root, err := unix.Open("/proc/"+strconv.Itoa(payload.PID)+"/root", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return fmt.Errorf("open the root of process %d: %w", payload.PID, err)
-		}
-		h.SetFd(x.asm.Root, root)
-		// Still alive, so the number was its own all the time.
-		if err := unix.PidfdSendSignal(fd, 0, nil, 0); err != nil {
-			return fmt.Errorf("look after process %d: %w", payload.PID, err)
-		}
-		return nil
-	}).On(x.v.ID).For(from, "a pidfd names the process, whatever becomes of its number"))
-	args := []nsenter.Arg{nsenter.Int(0)}
-	if placement.Born != nsenter.NoSlot {
-		args = append(args, nsenter.Fd(placement.Born))
-	}
-	x.plan.Add(nsenter.Control(nsenter.Host, nsenter.OpSpawn, "clone and execute berth anew as the executor", args...).
-		For(from, "the process that becomes the program, born in the container's cgroup"))
-	return target
-}
-
-// lookup plans the search for the user in the container's files.
-func (x *execution) lookup(p *specs.Process) {
-	x.id = identify(p.User)
-	x.id.uidSlot, x.id.gidSlot = x.plan.NewSlot("uid"), x.plan.NewSlot("gid")
-	x.id.countSlot = x.plan.NewSlot("number of groups")
-	x.id.lookup(x.plan, userSpec(p.User), x.v.GroupAdd, "--user", fileOf(x.asm))
-}
-
-// enter plans the child's way into the container.
-func (x *execution) enter(spec *specs.Spec, placement cgroup.Placement, target nsenter.Slot) {
-	const from = "exec"
-	x.plan.Add(placement.Join...)
-	var flags uintptr
-	for _, n := range spec.Linux.Namespaces {
-		flag, _, _ := namespaceFlag(n.Type)
-		flags |= flag
-	}
-	x.plan.Add(nsenter.Call(nsenter.Child, unix.SYS_SETNS, nsenter.Fd(target), nsenter.Int(flags)).On(x.v.ID).
-		For(from, "all of the container's namespaces at once"))
-	if flags&unix.CLONE_NEWPID != 0 {
-		x.plan.Add(nsenter.Control(nsenter.Child, nsenter.OpFork, "fork into the PID namespace").
-			For(from, "joining a PID namespace holds for children only"))
-	}
-}
-
-// tail plans the rest, as for the container's first process.
-func (x *execution) tail(spec *specs.Spec, host Host, proc nsenter.Slot) error {
 	c := *x.v.Config
-	c.Spec = spec
+	c.Spec = &spec
 	filter := seccomp.Program{}
 	if !x.o.Privileged {
-		var err error
 		if filter, err = x.e.filter(&c); err != nil {
 			return err
 		}
 	}
 	limitFiles(spec.Process, host.NoFile)
-	caps, err := capabilitySets(spec.Process.Capabilities, host.LastCap)
-	if err != nil {
-		return err
-	}
-	pl := &payload{
-		p: x.plan, spec: spec.Process, id: x.id, lookup: true, caps: caps, lastCap: host.LastCap,
-		filter: filter, terminal: x.terminal, proc: proc, tied: !x.o.Detach, from: map[string]string{"process.args": "exec"},
-	}
-	return pl.add()
+	x.compiled, err = CompileJoin(JoinInput{
+		Host: host, ID: x.v.ID, Spec: &spec, Payload: x.v.Live.Payload, Groups: m, Filter: filter,
+		Lookup: true, GroupAdd: x.v.GroupAdd, Tied: !x.o.Detach,
+		From: map[string]string{"process.args": "exec", "process.user": "--user"},
+	})
+	return err
 }
 
 // begin runs the plan.
 func (x *execution) begin(ctx context.Context, opts nsenter.Options) (*nsenter.Run, error) {
 	opts.Empty = x.e.emptyDir()
-	run, err := x.plan.Start(ctx, opts)
+	run, err := x.compiled.Plan.Start(ctx, opts)
 	if x.e.Trace != nil {
-		x.e.Trace(x.plan, run.Results())
+		x.e.Trace(x.compiled.Plan, run.Results())
 	}
 	if err != nil {
 		run.Close()
-		return nil, execError(x.o.Args[0], x.plan, run.Results(), err)
+		return nil, execError(x.o.Args[0], x.compiled.Plan, run.Results(), err)
 	}
 	return run, nil
 }
@@ -283,14 +197,14 @@ func (x *execution) interact(ctx context.Context, stdio Stdio) (Exit, error) {
 	if err != nil {
 		return Exit{}, &StartError{Code: 126, Err: err}
 	}
-	run, err := x.begin(ctx, nsenter.Options{Keep: []nsenter.Slot{x.terminal.Master}})
+	run, err := x.begin(ctx, nsenter.Options{Keep: []nsenter.Slot{x.compiled.Terminal.Master}})
 	if err != nil {
 		_ = client.Close() // the error to report is the start's
 		return Exit{}, err
 	}
 	defer run.Close()
 	d.run = run
-	d.attachTerminal(run.Fd(x.terminal.Master))
+	d.attachTerminal(run.Fd(x.compiled.Terminal.Master))
 	go d.finish(ctx, run)
 	code, _, err := attachResult(client.Run(ctx))
 	if err != nil && !errors.Is(err, context.Canceled) {
