@@ -106,6 +106,7 @@ func Compile(in Input) (*Compiled, error) {
 		{"masks", c.masks},
 		{"files of /proc", c.openProc},
 		{"attach", c.attach},
+		{"enter", c.enter},
 		{"names", c.names},
 		{"sysctl", c.sysctl},
 		{"process", c.process},
@@ -339,9 +340,14 @@ func (c *compiler) masks() error {
 	return nil
 }
 
-// attach is where the child takes over: all mounts, then the root.
+// attach is where the child takes over: it attaches all mounts.
 func (c *compiler) attach() error {
 	return c.asm.Attach(c.in.Hold, c.in.Spec.Linux.RootfsPropagation)
+}
+
+// enter makes the root the child's root.
+func (c *compiler) enter() error {
+	return c.asm.Enter(c.in.Spec.Linux.RootfsPropagation, c.in.NoPivot)
 }
 
 // openProc opens the host's /proc for the child when a setting is written

@@ -24,6 +24,7 @@ type Assembly struct {
 	readOnly []nsenter.Step // host: once every mount point is made
 	dev      nsenter.Slot   // of the tmpfs at /dev, or NoSlot
 	pts      nsenter.Slot   // of the devpts at /dev/pts, or NoSlot
+	hold     string         // where the root is attached until Enter
 }
 
 // New starts an assembly whose steps go to p.

@@ -140,6 +140,8 @@ type box struct {
 	// rootReadOnly makes the root read-only.
 	rootReadOnly bool
 	workDir      string
+	propagation  string
+	noPivot      bool
 }
 
 // run starts a shell script in the box and returns what it printed.
@@ -208,5 +210,8 @@ func (b *box) plan(p *nsenter.Plan, hold string) error {
 			return err
 		}
 	}
-	return a.Attach(hold, "")
+	if err := a.Attach(hold, b.propagation); err != nil {
+		return err
+	}
+	return a.Enter(b.propagation, b.noPivot)
 }
