@@ -16,6 +16,12 @@ func startError(c *Config, p *nsenter.Plan, results []nsenter.Result, err error)
 	return execError(c.Spec.Process.Args[0], p, results, err)
 }
 
+// PlanError says in the words that callers match why a plan's program did not
+// come to life, as a *StartError.
+func PlanError(program string, p *nsenter.Plan, results []nsenter.Result, err error) error {
+	return execError(program, p, results, err)
+}
+
 // execError is startError for any program.
 func execError(program string, p *nsenter.Plan, results []nsenter.Result, err error) error {
 	if errors.Is(err, nsenter.ErrNoExec) {

@@ -1,0 +1,332 @@
+package bundle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path"
+	"runtime"
+	"strconv"
+	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"berth/cgroup"
+	"berth/container"
+	"berth/nsenter"
+	"berth/seccomp"
+	"berth/state"
+)
+
+// cgroupParent is where containers go whose cgroupsPath does not say.
+const cgroupParent = "/berth"
+
+// settleTime bounds the wait for the end of processes that were killed.
+const settleTime = 10 * time.Second
+
+// maker is one container on its way to life.
+type maker struct {
+	r    *Runtime
+	id   string
+	o    CreateOptions
+	conf *config
+	// gated says that the payload waits for start, and background that this
+	// process goes away before the payload.
+	gated, background bool
+
+	rec      *record
+	compiled *container.Compiled
+	groups   *cgroup.Manager
+	run      *nsenter.Run
+	files    []*os.File
+}
+
+// Create makes a container and leaves its first process waiting for Start. On
+// an error nothing of it is left.
+func (r *Runtime) Create(ctx context.Context, id string, o CreateOptions) error {
+	m := &maker{r: r, id: id, o: o, gated: true, background: true}
+	if err := m.make(ctx); err != nil {
+		return err
+	}
+	m.run.Close()
+	return nil
+}
+
+// make brings the container up to its gate, or, without one, to life.
+func (m *maker) make(ctx context.Context) error {
+	if err := checkID(m.id); err != nil {
+		return err
+	}
+	var err error
+	if m.conf, err = readConfig(m.o.Bundle); err != nil {
+		return err
+	}
+	if hooks := m.conf.spec.Hooks; hooks != nil && len(hooks.StartContainer) > 0 {
+		m.gated = true
+	}
+	// What cannot be, fails here, before anything is made.
+	for _, step := range []func() error{m.checkTerminal, m.compile} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	if err := m.claim(ctx); err != nil {
+		return err
+	}
+	for _, step := range []func(context.Context) error{
+		m.makeGate, m.start, m.recordPayload, m.sendTerminal, m.sendPidfd, m.writePidFile,
+	} {
+		if err := step(ctx); err != nil {
+			return errors.Join(err, m.undo(ctx))
+		}
+	}
+	return nil
+}
+
+// checkTerminal refuses a terminal without anybody at its other end.
+func (m *maker) checkTerminal() error {
+	p := m.conf.spec.Process
+	terminal := p != nil && p.Terminal
+	switch {
+	case terminal && m.background && m.o.ConsoleSocket == "":
+		return errors.New("cannot allocate tty if runc will detach without setting console socket")
+	case m.o.ConsoleSocket != "" && !(terminal && m.background):
+		return errors.New("cannot use console socket if runc will not detach or allocate tty")
+	}
+	return nil
+}
+
+// compile makes the plan.
+func (m *maker) compile() error {
+	in, err := m.input()
+	if err != nil {
+		return err
+	}
+	if m.compiled, err = container.Compile(in); err != nil {
+		return err
+	}
+	m.groups, err = cgroup.Open(in.Host.Cgroup, m.compiled.Cgroups)
+	return err
+}
+
+// input gathers what the plan is compiled from.
+func (m *maker) input() (container.Input, error) {
+	group, own := cgroupPath(m.conf.spec, m.id)
+	host, err := container.DetectHost(path.Dir(group))
+	if err != nil {
+		return container.Input{}, err
+	}
+	in := container.Input{
+		Host: host, Spec: m.conf.spec, Hold: m.r.Dir, Cgroup: group, OwnCgroup: own, Account: true,
+		NoPivot: m.o.NoPivot, NoNewKeyring: m.o.NoNewKeyring,
+	}
+	if m.gated {
+		in.Gate = m.r.gatePath(m.id)
+	}
+	if l := m.conf.spec.Linux; l != nil {
+		if in.Filter, err = seccomp.Compile(l.Seccomp, goarch()); err != nil {
+			return in, fmt.Errorf("linux.seccomp: %w", err)
+		}
+	}
+	return in, nil
+}
+
+// cgroupPath is a container's group, and whether its parent is berth's own. A
+// relative path is below that parent (runtime-spec, config-linux.md, "Cgroups
+// Path").
+func cgroupPath(spec *specs.Spec, id string) (group string, own bool) {
+	if spec.Linux == nil || spec.Linux.CgroupsPath == "" {
+		return path.Join(cgroupParent, id), true
+	}
+	if p := spec.Linux.CgroupsPath; path.IsAbs(p) {
+		return path.Clean(p), false
+	}
+	return path.Join(cgroupParent, path.Clean("/"+spec.Linux.CgroupsPath)), false
+}
+
+// goarch is the architecture that filters are compiled for.
+func goarch() string { return runtime.GOARCH }
+
+// claim makes the container's folder, which reserves the id.
+func (m *maker) claim(ctx context.Context) error {
+	self, err := state.Self()
+	if err != nil {
+		return err
+	}
+	m.rec = &record{
+		ID: m.id, Bundle: m.conf.dir, Rootfs: m.conf.spec.Root.Path, Created: time.Now().UTC(), Owner: owner(),
+		OCIVersion: m.conf.spec.Version, Annotations: m.conf.spec.Annotations, Creator: self, Cgroups: m.compiled.Cgroups,
+	}
+	if err := m.r.makeFolder(ctx, m.id); err != nil {
+		return err
+	}
+	err = errors.Join(
+		state.WriteFile(m.r.configPath(m.id), m.conf.raw, state.Fast),
+		m.r.save(m.rec),
+	)
+	if err != nil {
+		return errors.Join(err, state.RemoveTree(m.r.dir(m.id)))
+	}
+	return nil
+}
+
+// makeFolder makes a container's folder. One that a creator left behind who
+// died before it wrote a record is nobody's.
+func (r *Runtime) makeFolder(ctx context.Context, id string) error {
+	err := os.Mkdir(r.dir(id), 0o700)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := os.MkdirAll(r.emptyDir(), 0o700); err != nil {
+			return fmt.Errorf("make state folder: %w", err)
+		}
+		err = os.Mkdir(r.dir(id), 0o700)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return r.takeOver(ctx, id)
+	}
+	if err != nil {
+		return fmt.Errorf("make container folder: %w", err)
+	}
+	if err := os.Mkdir(r.emptyDir(), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return errors.Join(fmt.Errorf("make empty folder: %w", err), os.Remove(r.dir(id)))
+	}
+	return nil
+}
+
+// abandoned is how old a folder without a record must be to be nobody's.
+const abandoned = 2 * time.Second
+
+// takeOver makes the folder of an id anew when nobody's lies there.
+func (r *Runtime) takeOver(_ context.Context, id string) error {
+	exists := fmt.Errorf("%w: %s", ErrExists, id)
+	if _, err := os.Lstat(r.statePath(id)); !errors.Is(err, fs.ErrNotExist) {
+		return exists
+	}
+	st, err := os.Lstat(r.dir(id))
+	if err != nil || time.Since(st.ModTime()) < abandoned {
+		return exists
+	}
+	if err := state.RemoveTree(r.dir(id)); err != nil {
+		return errors.Join(exists, err)
+	}
+	if err := os.Mkdir(r.dir(id), 0o700); err != nil {
+		return errors.Join(exists, err)
+	}
+	return nil
+}
+
+// makeGate makes the FIFO that the payload will wait at.
+func (m *maker) makeGate(context.Context) error {
+	if !m.gated {
+		return nil
+	}
+	if err := unix.Mkfifo(m.r.gatePath(m.id), 0o600); err != nil {
+		return fmt.Errorf("make gate %s: %w", m.r.gatePath(m.id), err)
+	}
+	return nil
+}
+
+// start runs the plan.
+func (m *maker) start(ctx context.Context) error {
+	opts := nsenter.Options{Empty: m.r.emptyDir()}
+	if m.gated {
+		opts.Memory = m.r.planPath(m.id)
+	}
+	if m.compiled.Terminal != nil {
+		opts.Keep = []nsenter.Slot{m.compiled.Terminal.Master}
+	} else {
+		opts.Stdin, opts.Stdout, opts.Stderr = m.o.Stdio.In, m.o.Stdio.Out, m.o.Stdio.Err
+	}
+	var err error
+	m.run, err = m.compiled.Plan.Start(ctx, opts)
+	if err != nil {
+		return container.PlanError(m.conf.spec.Process.Args[0], m.compiled.Plan, m.run.Results(), err)
+	}
+	return nil
+}
+
+// recordPayload writes who the payload is.
+func (m *maker) recordPayload(context.Context) error {
+	payload, err := state.ProcessOf(m.run.Pid())
+	if errors.Is(err, state.ErrProcessGone) {
+		// It has ended already: its pid names nobody, but was its own.
+		payload = state.Process{PID: m.run.Pid()}
+	} else if err != nil {
+		return err
+	}
+	m.rec.Payload = payload
+	return m.r.save(m.rec)
+}
+
+// terminal is the host's end of the container's terminal, or -1.
+func (m *maker) terminal() int {
+	if m.compiled.Terminal == nil {
+		return -1
+	}
+	return m.run.Fd(m.compiled.Terminal.Master)
+}
+
+// sendTerminal gives the terminal to who asked for it.
+func (m *maker) sendTerminal(context.Context) error {
+	if m.o.ConsoleSocket == "" {
+		return nil
+	}
+	defer unix.Close(m.terminal())
+	return sendDescriptor(m.o.ConsoleSocket, m.terminal(), "/dev/pts/0")
+}
+
+// sendPidfd gives a pidfd of the payload to who asked for one.
+func (m *maker) sendPidfd(context.Context) error {
+	if m.o.PidfdSocket == "" {
+		return nil
+	}
+	fd, err := m.rec.Payload.Pidfd()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return sendDescriptor(m.o.PidfdSocket, fd, "pidfd")
+}
+
+func (m *maker) writePidFile(context.Context) error {
+	return writePidFile(m.o.PidFile, m.run.Pid())
+}
+
+// writePidFile writes a pid, whole or not at all.
+func writePidFile(name string, pid int) error {
+	if name == "" {
+		return nil
+	}
+	temp := path.Join(path.Dir(name), "."+path.Base(name))
+	if err := os.WriteFile(temp, []byte(strconv.Itoa(pid)), 0o644); err != nil {
+		return fmt.Errorf("write pid file: %w", err)
+	}
+	if err := os.Rename(temp, name); err != nil {
+		return errors.Join(fmt.Errorf("write pid file: %w", err), os.Remove(temp))
+	}
+	return nil
+}
+
+// undo takes back what make has done.
+func (m *maker) undo(ctx context.Context) error {
+	if m.run != nil {
+		// ESRCH is a payload that has ended, or that never was.
+		if err := m.run.Signal(unix.SIGKILL); err == nil {
+			_, _ = m.run.Wait()
+		}
+		m.run.Close()
+	}
+	return m.r.clear(ctx, m.rec)
+}
+
+// owner is the name of the user who makes a container, as runc records it.
+func owner() string {
+	u, err := user.LookupId(strconv.Itoa(os.Geteuid()))
+	if err != nil {
+		return strconv.Itoa(os.Geteuid())
+	}
+	return u.Username
+}

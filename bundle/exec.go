@@ -1,0 +1,147 @@
+package bundle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"berth/cgroup"
+	"berth/container"
+	"berth/nsenter"
+	"berth/seccomp"
+	"berth/state"
+)
+
+// visitor is one Exec.
+type visitor struct {
+	r        *Runtime
+	o        ExecOptions
+	rec      *record
+	groups   *cgroup.Manager
+	compiled *container.Compiled
+	run      *nsenter.Run
+}
+
+// Exec runs one more program in a container. It returns the program's exit
+// code, or 0 once a detached one runs.
+func (r *Runtime) Exec(ctx context.Context, id string, o ExecOptions) (int, error) {
+	v := &visitor{r: r, o: o}
+	if err := v.admit(id); err != nil {
+		return 0, err
+	}
+	if err := v.compile(id); err != nil {
+		return 0, err
+	}
+	if err := v.start(ctx); err != nil {
+		return 0, err
+	}
+	defer v.run.Close()
+	if err := v.announce(); err != nil {
+		_ = v.run.Signal(unix.SIGKILL)
+		_, _ = v.run.Wait()
+		return 0, err
+	}
+	if o.Detach {
+		return 0, nil
+	}
+	return wait(v.run, v.terminal(), o.Stdio)
+}
+
+// admit refuses containers that nobody can join.
+func (v *visitor) admit(id string) error {
+	var status string
+	var err error
+	v.rec, v.groups, status, err = v.r.live(id)
+	if errors.Is(err, ErrNotRunning) {
+		return fmt.Errorf("cannot exec in a stopped container: %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	if status == paused && !v.o.IgnorePaused {
+		return fmt.Errorf("cannot exec in a paused container (use --ignore-paused to override): %w", ErrPaused)
+	}
+	terminal := v.o.Process.Terminal
+	switch {
+	case terminal && v.o.Detach && v.o.ConsoleSocket == "":
+		return errors.New("cannot allocate tty if runc will detach without setting console socket")
+	case v.o.ConsoleSocket != "" && !(terminal && v.o.Detach):
+		return errors.New("cannot use console socket if runc will not detach or allocate tty")
+	}
+	return nil
+}
+
+// compile makes the plan.
+func (v *visitor) compile(id string) error {
+	spec, err := v.r.Spec(id)
+	if err != nil {
+		return err
+	}
+	spec.Process = v.o.Process
+	host, err := container.DetectHost(cgroupParent)
+	if err != nil {
+		return err
+	}
+	filter, err := seccomp.Compile(spec.Linux.Seccomp, goarch())
+	if err != nil {
+		return fmt.Errorf("linux.seccomp: %w", err)
+	}
+	v.compiled, err = container.CompileJoin(container.JoinInput{
+		Host: host, ID: id, Spec: spec, Payload: v.rec.Payload, Groups: v.groups, Filter: filter,
+	})
+	return err
+}
+
+// start runs the plan.
+func (v *visitor) start(ctx context.Context) error {
+	opts := nsenter.Options{Empty: v.r.emptyDir()}
+	if v.compiled.Terminal != nil {
+		opts.Keep = []nsenter.Slot{v.compiled.Terminal.Master}
+	} else {
+		opts.Stdin, opts.Stdout, opts.Stderr = v.o.Stdio.In, v.o.Stdio.Out, v.o.Stdio.Err
+	}
+	run, err := v.compiled.Plan.Start(ctx, opts)
+	if err != nil {
+		defer run.Close()
+		return fmt.Errorf("exec failed: %w", container.PlanError(v.o.Process.Args[0], v.compiled.Plan, run.Results(), err))
+	}
+	v.run = run
+	return nil
+}
+
+// terminal is the host's end of the program's terminal, or -1.
+func (v *visitor) terminal() int {
+	if v.compiled.Terminal == nil {
+		return -1
+	}
+	return v.run.Fd(v.compiled.Terminal.Master)
+}
+
+// announce tells those who asked about the program's process and terminal.
+func (v *visitor) announce() error {
+	if v.o.ConsoleSocket != "" {
+		defer unix.Close(v.terminal())
+		if err := sendDescriptor(v.o.ConsoleSocket, v.terminal(), "/dev/pts"); err != nil {
+			return err
+		}
+	}
+	if v.o.PidfdSocket != "" {
+		p, err := state.ProcessOf(v.run.Pid())
+		if err != nil {
+			return err
+		}
+		fd, err := p.Pidfd()
+		if err != nil {
+			return err
+		}
+		file := os.NewFile(uintptr(fd), "pidfd")
+		defer file.Close()
+		if err := sendDescriptor(v.o.PidfdSocket, fd, "pidfd"); err != nil {
+			return err
+		}
+	}
+	return writePidFile(v.o.PidFile, v.run.Pid())
+}

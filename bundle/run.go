@@ -1,0 +1,73 @@
+package bundle
+
+import (
+	"context"
+	"errors"
+
+	"golang.org/x/sys/unix"
+
+	"berth/container"
+	"berth/nsenter"
+)
+
+// Run makes a container, starts it, and, unless it is detached, waits for its
+// end and deletes it. The code is the payload's exit status.
+func (r *Runtime) Run(ctx context.Context, id string, o RunOptions) (int, error) {
+	m := &maker{r: r, id: id, o: o.CreateOptions, background: o.Detach}
+	if err := m.make(ctx); err != nil {
+		return 0, err
+	}
+	defer m.run.Close()
+	if err := m.launch(ctx); err != nil {
+		return 0, errors.Join(err, m.undo(ctx))
+	}
+	if o.Detach {
+		return 0, nil
+	}
+	code, err := wait(m.run, m.terminal(), o.Stdio)
+	if o.Keep {
+		return code, err
+	}
+	return code, errors.Join(err, r.Delete(ctx, id, true))
+}
+
+// launch runs the hooks of a start, around the opening of the gate if the
+// payload waits at one.
+func (m *maker) launch(ctx context.Context) error {
+	hooks := m.conf.spec.Hooks
+	if hooks == nil {
+		return nil
+	}
+	if m.gated {
+		if err := m.r.startHooks(ctx, m.rec, m.conf.spec); err != nil {
+			return err
+		}
+		if err := m.r.open(ctx, m.rec); err != nil {
+			return err
+		}
+	}
+	if len(hooks.Poststart) > 0 {
+		return m.r.poststart(ctx, m.rec, m.conf.spec)
+	}
+	return nil
+}
+
+// wait waits for a program in the foreground and returns its exit status, as
+// shells know it.
+func wait(run *nsenter.Run, terminal int, stdio container.Stdio) (int, error) {
+	finish, err := accompany(run, terminal, stdio)
+	if err != nil {
+		_ = run.Signal(unix.SIGKILL)
+		_, _ = run.Wait()
+		return 0, err
+	}
+	status, err := run.Wait()
+	finish()
+	if err != nil {
+		return 0, err
+	}
+	if status.Signaled() {
+		return 128 + int(status.Signal()), nil
+	}
+	return status.ExitStatus(), nil
+}
