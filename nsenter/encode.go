@@ -71,6 +71,9 @@ func (e *encoder) step(at int, s *Step, lookup slotLookup) error {
 	le.PutUint16(e.buf[at+2:], uint16(len(s.Args)))
 	le.PutUint32(e.buf[at+4:], uint32(s.Out))
 	le.PutUint32(e.buf[at+8:], uint32(s.Call))
+	if s.Await {
+		le.PutUint32(e.buf[at+12:], 1)
+	}
 	for i, a := range s.Args {
 		kind, value := e.arg(a, lookup)
 		e.buf[at+16+i] = byte(kind)

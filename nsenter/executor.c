@@ -45,6 +45,9 @@
 // sees them when no result says more.
 enum { EXIT_STEP = 120, EXIT_PROTOCOL = 121, EXIT_MAP = 122, EXIT_PLAN = 123 };
 
+// How long a child waits for a step that the host makes in the meantime.
+#define AWAIT_NANOSECONDS 20000000000ull
+
 _Static_assert(sizeof(struct plan_batch) == 32, "encode.go knows this size");
 _Static_assert(sizeof(struct plan_step) == 96, "encode.go knows this size");
 _Static_assert(sizeof(struct plan_result) == 32, "encode.go knows this size");
@@ -242,6 +245,24 @@ static void fork_step(const struct plan_step *s, struct plan_result *r)
 	_exit(0);
 }
 
+// await_host waits for the host without a system call, because the step before
+// may have installed a filter that allows none. A host that never answers is
+// gone, and so is the reason to go on; a trap ends a process that may not exit.
+static void await_host(const struct plan_result *r)
+{
+	uint64_t until = now() + AWAIT_NANOSECONDS;
+
+	while (!__atomic_load_n(&r->go, __ATOMIC_ACQUIRE)) {
+#if defined(__x86_64__)
+		__builtin_ia32_pause();
+#elif defined(__aarch64__)
+		__asm__ volatile("yield");
+#endif
+		if (now() > until)
+			__builtin_trap();
+	}
+}
+
 static int tolerated(const struct plan_step *s, int err)
 {
 	for (int i = 0; i < 12 && s->ok[i]; i++)
@@ -305,6 +326,8 @@ static void run_step(struct plan_batch *b, const struct plan_step *s, struct pla
 	if (s->out >= 0)
 		slots[s->out] = ret;
 	finish(r, ret, STATE_DONE);
+	if (s->await)
+		await_host(r);
 }
 
 // is_control tells whether the descriptors that the host side leaves are there:

@@ -37,7 +37,7 @@ struct plan_step {
 	uint16_t nargs;
 	int32_t out; // slot for the result, or -1
 	uint32_t call;
-	uint32_t unused;
+	uint32_t await; // not 0: go on once the host has set the result's go
 	uint8_t kind[8];
 	uint64_t arg[6]; // value, slot number, or offset into the batch
 	uint16_t ok[12]; // tolerated errnos, 0-terminated when fewer
@@ -48,7 +48,7 @@ struct plan_result {
 	uint64_t start; // CLOCK_MONOTONIC, nanoseconds
 	uint64_t end;
 	uint32_t state; // enum plan_state
-	uint32_t unused;
+	uint32_t go;    // set by the host, see plan_step.await
 };
 
 // What the host sends on the control socket. Descriptors for slot[0..nfds)

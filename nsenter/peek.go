@@ -11,17 +11,24 @@ import (
 // Result is a step that was not sent yet. Whether the child has come past a
 // step for sure is known behind an OpSync only.
 func (h *Run) ChildResult(step int) Result {
-	for _, b := range h.batches {
-		i := slices.Index(b.steps, step)
-		if i < 0 {
-			continue
-		}
-		var buf [resultSize]byte
-		offset := b.offset + batchHeader + len(b.steps)*stepSize + i*resultSize
-		if n, err := unix.Pread(h.child.memory, buf[:], int64(offset)); err != nil || n < len(buf) {
-			return Result{}
-		}
-		return decodeResult(buf[:])
+	at, ok := h.resultAt(step)
+	if !ok {
+		return Result{}
 	}
-	return Result{}
+	var buf [resultSize]byte
+	if n, err := unix.Pread(h.child.memory, buf[:], at); err != nil || n < len(buf) {
+		return Result{}
+	}
+	return decodeResult(buf[:])
+}
+
+// resultAt is where in the memory a child step's result is; false when the
+// step was not sent yet.
+func (h *Run) resultAt(step int) (int64, bool) {
+	for _, b := range h.batches {
+		if i := slices.Index(b.steps, step); i >= 0 {
+			return int64(b.offset + batchHeader + len(b.steps)*stepSize + i*resultSize), true
+		}
+	}
+	return 0, false
 }

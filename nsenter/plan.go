@@ -1,6 +1,8 @@
 package nsenter
 
 import (
+	"context"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -72,8 +74,12 @@ type Step struct {
 	// OK lists the errnos that do not end the plan. After one of them the
 	// slot holds -1, and every later step that takes the slot is skipped.
 	OK []unix.Errno
+	// Await stops the child behind this step, without a system call, until a
+	// host step further down has called [Run.TakeFd] (child only, and only for
+	// steps behind which no other host step comes before that one).
+	Await bool
 	// Func is the host work of a step that is not one system call.
-	Func func(h *Run) error
+	Func func(ctx context.Context, h *Run) error
 	// Text says what Func or a control step does, as a phrase: "look up user
 	// postgres in the image".
 	Text string
@@ -121,6 +127,12 @@ func Call(who Who, call uintptr, args ...Arg) Step {
 
 // Do returns a host step that runs a function; text says what it does.
 func Do(text string, f func(h *Run) error) Step {
+	return DoLong(text, func(_ context.Context, h *Run) error { return f(h) })
+}
+
+// DoLong is Do for a function that may take a while, and ends when the context
+// of the run does.
+func DoLong(text string, f func(ctx context.Context, h *Run) error) Step {
 	return Step{Who: Host, Func: f, Text: text, Out: NoSlot}
 }
 
