@@ -27,8 +27,19 @@ type Group struct {
 	// group. Without it Path is taken literally, and the filter is attached
 	// to the group itself.
 	Share bool
-	// Reuse lets the group exist already, as the OCI spec does.
+	// Reuse lets the group exist already, as the OCI spec does, if it holds no
+	// process and is not frozen: its processes would be counted, killed and
+	// removed with the container. The plan's first step checks that, and its
+	// error wraps [ErrBusy].
 	Reuse bool
+	// Placed says that somebody else makes the v2 group (or systemd's own
+	// hierarchy, on v1) and moves the child into it before these steps run, as
+	// systemd does for a scope. The steps then come after OpSpawn.
+	Placed bool
+	// Defaults adds rules for the devices that the OCI spec promises to every
+	// container, whatever the list of rules says, as runc does: specs are
+	// written in that expectation. An empty list then allows nothing else.
+	Defaults bool
 	// From maps config fields ("memory.limit") to the flags that set them
 	// ("--memory"), for listings.
 	From map[string]string
@@ -39,7 +50,7 @@ func (g *Group) from(field string) string {
 	if flag := g.From[field]; flag != "" {
 		return flag
 	}
-	return "linux.resources." + field
+	return fieldName(field)
 }
 
 // Placement is how the child gets into the groups that a plan makes.
@@ -82,8 +93,12 @@ func Compile(p *nsenter.Plan, h Host, g Group, res *specs.LinuxResources) (Place
 		return c.out, err
 	}
 	var err error
-	if c.settings, err = settings(&h, res); err != nil {
+	l := &limits{host: &h, name: g.from}
+	if c.settings, err = l.settings(res); err != nil {
 		return c.out, err
+	}
+	if g.Reuse && !g.Placed {
+		defer c.unoccupied(len(p.Steps))
 	}
 	if err := c.devices(res); err != nil {
 		return c.out, err
@@ -105,10 +120,17 @@ func Compile(p *nsenter.Plan, h Host, g Group, res *specs.LinuxResources) (Place
 
 // devices compiles the device rules.
 func (c *compiler) devices(res *specs.LinuxResources) error {
-	if res == nil || len(res.Devices) == 0 {
+	var list []specs.LinuxDeviceCgroup
+	if res != nil {
+		list = res.Devices
+	}
+	if c.group.Defaults {
+		list = append(slices.Clone(list), DefaultDevices()[1:]...)
+	}
+	if len(list) == 0 {
 		return nil
 	}
-	p, err := newPolicy(res.Devices)
+	p, err := newPolicy(list)
 	if err != nil || p.open() {
 		return err
 	}
@@ -117,13 +139,20 @@ func (c *compiler) devices(res *specs.LinuxResources) error {
 	if err != nil {
 		return err
 	}
+	// A group that others know the path of shows its rules where they look for
+	// them: in the v1 hierarchy. Not below systemd, which resets those.
+	if old != nil && !c.group.Share && !c.group.Placed {
+		if _, err := p.v1Writes(); err == nil {
+			return nil
+		}
+	}
 	if c.host.V2() != nil {
 		c.fallback = old
 		c.filter, err = compileFilter(p)
 		return err
 	}
 	if old == nil {
-		return fmt.Errorf("apply devices: this %s host has no controller devices: %w", c.host.Mode, ErrController)
+		return fmt.Errorf("%s: this %s host has no controller devices: %w", c.group.from("devices"), c.host.Mode, ErrController)
 	}
 	_, err = p.v1Writes()
 	return err
@@ -134,6 +163,8 @@ func (c *compiler) accounted() []string {
 	switch {
 	case !c.group.Account:
 		return nil
+	case c.host.Mode == Unified && c.group.Placed:
+		return nil // systemd's accounting does it
 	case c.host.Mode == Unified:
 		return []string{"io", "memory", "pids"}
 	case c.host.V2() != nil:
@@ -190,7 +221,7 @@ func (c *compiler) legacy(x *Hierarchy) {
 		c.mkdir(x.Mount+level, true, from, "make the parent of containers' groups")
 	}
 	dir := x.Mount + c.group.Path
-	c.mkdir(dir, c.group.Reuse, from, why)
+	c.mkdir(dir, c.group.Reuse || c.group.Placed, from, why)
 	for i := range c.settings {
 		if s := &c.settings[i]; s.on == x {
 			c.set(dir, s)

@@ -30,7 +30,7 @@ func (c *compiler) unified(v2 *Hierarchy) error {
 		// Where nothing is written on the way, the step for the shared filter
 		// makes what is missing: that saves a call at nearly every start.
 		_, known := c.host.Enabled[level]
-		if !known && (filterGroup == "" || len(needed) > 0) {
+		if !known && !c.group.Placed && (filterGroup == "" || len(needed) > 0) {
 			c.mkdir(v2.Mount+level, true, "cgroup", "make the parent of containers' groups")
 		}
 		c.enable(v2, level, needed)
@@ -40,20 +40,33 @@ func (c *compiler) unified(v2 *Hierarchy) error {
 		c.enable(v2, filterGroup, needed)
 	}
 	dir := v2.Mount + leaf
-	c.mkdir(dir, c.group.Reuse, "cgroup", "make the container's group: one place to list, freeze and kill it")
+	if !c.group.Placed {
+		c.mkdir(dir, c.group.Reuse, "cgroup", "make the container's group: one place to list, freeze and kill it")
+	}
 	for i := range c.settings {
 		if s := &c.settings[i]; s.on.V2 {
 			c.set(dir, s)
 		}
 	}
-	c.out.Born = c.plan.NewSlot("cgroup")
-	c.plan.Add(openStep(dir, unix.O_RDONLY|unix.O_DIRECTORY).To(c.out.Born).
-		For("cgroup", "the child is born in it (CLONE_INTO_CGROUP), which waits for no lock"))
-	if c.filter != nil && filterGroup == "" {
-		c.ownFilter(dir)
-	}
+	c.openLeaf(dir, c.filter != nil && filterGroup == "")
 	c.done(v2, dir)
 	return nil
+}
+
+// openLeaf opens the group, for the child to be born in and for a filter of
+// its own.
+func (c *compiler) openLeaf(dir string, filtered bool) {
+	if c.group.Placed && !filtered {
+		return
+	}
+	fd, why := c.plan.NewSlot("cgroup"), "the device filter is attached to it"
+	if !c.group.Placed {
+		c.out.Born, why = fd, "the child is born in it (CLONE_INTO_CGROUP), which waits for no lock"
+	}
+	c.plan.Add(openStep(dir, unix.O_RDONLY|unix.O_DIRECTORY).To(fd).For("cgroup", why))
+	if filtered {
+		c.ownFilter(fd, dir)
+	}
 }
 
 // neededV2 lists the v2 controllers that limits and statistics need, sorted.
@@ -80,29 +93,36 @@ func (c *compiler) neededV2() ([]string, error) {
 // enable hands controllers down to a group's children, as far as the host is
 // not known to do so already. Writing what is enabled changes nothing.
 func (c *compiler) enable(v2 *Hierarchy, level string, needed []string) {
-	var words []string
-	var asked []string
+	var limits, counts []string
 	for _, name := range needed {
-		if !slices.Contains(c.host.Enabled[level], name) {
-			words = append(words, "+"+name)
-			asked = append(asked, name)
+		switch {
+		case slices.Contains(c.host.Enabled[level], name):
+		case len(c.fieldsOf([]string{name})) > 0:
+			limits = append(limits, name)
+		default:
+			counts = append(counts, name)
 		}
 	}
-	if len(words) == 0 {
-		return
-	}
 	file := path.Join(v2.Mount, level, "cgroup.subtree_control")
-	slot := c.plan.NewSlot("subtree_control")
-	from := c.fieldsOf(asked)
 	why := "let children of this group have the controllers; it must hold no process itself"
-	c.plan.Add(
-		openStep(file, unix.O_WRONLY).To(slot).For(from, why),
-		writeStep(nsenter.Host, slot, file, strings.Join(words, " ")).For(from, why),
-	)
+	for _, names := range [][]string{limits, counts} {
+		if len(names) == 0 {
+			continue
+		}
+		slot := c.plan.NewSlot("subtree_control")
+		from := strings.Join(c.fieldsOf(names), " ")
+		write := writeStep(nsenter.Host, slot, file, "+"+strings.Join(names, " +"))
+		if from == "" {
+			// Statistics are no reason not to start: in a container berth may
+			// have no group that is free of processes.
+			from, write = "statistics", write.Tolerate(unix.EBUSY, unix.ENOENT)
+		}
+		c.plan.Add(openStep(file, unix.O_WRONLY).To(slot).For(from, why), write.For(from, why))
+	}
 }
 
 // fieldsOf names who asked for controllers.
-func (c *compiler) fieldsOf(controllers []string) string {
+func (c *compiler) fieldsOf(controllers []string) []string {
 	var out []string
 	for i := range c.settings {
 		if s := &c.settings[i]; s.on.V2 && slices.Contains(controllers, s.controller) {
@@ -111,10 +131,7 @@ func (c *compiler) fieldsOf(controllers []string) string {
 			}
 		}
 	}
-	if len(out) == 0 {
-		return "statistics"
-	}
-	return strings.Join(out, " ")
+	return out
 }
 
 // describe is the filter in a few words.
@@ -154,11 +171,11 @@ func openGroup(mount, path string) (int, error) {
 }
 
 // ownFilter attaches the filter to the container's own group.
-func (c *compiler) ownFilter(dir string) {
-	filter, born := c.filter, c.out.Born
+func (c *compiler) ownFilter(fd nsenter.Slot, dir string) {
+	filter := c.filter
 	c.restrict("attach the "+filter.describe(), dir, func(h *nsenter.Run) error {
 		// Not ensure: a group that existed may have a filter of others.
-		return filter.attach(h.Fd(born))
+		return filter.attach(h.Fd(fd))
 	})
 }
 

@@ -86,7 +86,7 @@ func newPolicy(list []specs.LinuxDeviceCgroup) (*policy, error) {
 	for i := range slices.Backward(list) {
 		r, err := newRule(&list[i])
 		if err != nil {
-			return nil, fmt.Errorf("read device rule %d: %w", i, err)
+			return nil, fmt.Errorf("linux.resources.devices[%d]: %w", i, err)
 		}
 		if r.kind == anyType && r.major == anyNumber && r.minor == anyNumber && r.access == mayAll {
 			p.allow = r.allow

@@ -9,6 +9,10 @@ var (
 	// ErrLimit says that a limit's value makes no sense, or that this cgroup
 	// version has no such limit.
 	ErrLimit = errors.New("invalid resource limit")
+	// ErrBusy says that a group that a container was to be put in holds
+	// processes, or is frozen. It is not the container's: whoever gets this
+	// error must neither kill nor remove the group.
+	ErrBusy = errors.New("cgroup in use")
 	// ErrPath says that a group's path is not acceptable.
 	ErrPath = errors.New("invalid cgroup path")
 	// ErrNoCgroup says that the host has no cgroup hierarchy, or that none

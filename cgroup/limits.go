@@ -32,20 +32,26 @@ type setting struct {
 // limits collects settings; the first error stops it.
 type limits struct {
 	host *Host
-	list []setting
-	err  error
+	// name is how errors call a field.
+	name func(field string) string
+	// update says that the group has limits already.
+	update bool
+	list   []setting
+	err    error
 	// on, controller and field hold for the settings added next.
 	on         *Hierarchy
 	controller string
 }
 
+// fieldName is a field's place in config.json.
+func fieldName(field string) string { return "linux.resources." + field }
+
 // settings converts resources for the hierarchies that the host has. The order
 // matters within one controller only.
-func settings(h *Host, res *specs.LinuxResources) ([]setting, error) {
+func (l *limits) settings(res *specs.LinuxResources) ([]setting, error) {
 	if res == nil {
 		return nil, nil
 	}
-	l := &limits{host: h}
 	for _, family := range []func(*specs.LinuxResources){
 		l.memory, l.cpu, l.cpuset, l.pids, l.blockIO, l.hugetlb, l.rdma, l.network, l.unified,
 	} {
@@ -69,7 +75,7 @@ func (l *limits) use(field, v1, v2 string) bool {
 	if l.host.Mode == Unified && v2 != "" {
 		name = v2
 	}
-	l.err = fmt.Errorf("apply %s: this %s host has no controller %s: %w", field, l.host.Mode, name, ErrController)
+	l.err = fmt.Errorf("%s: this %s host has no controller %s: %w", l.name(field), l.host.Mode, name, ErrController)
 	return false
 }
 
@@ -90,7 +96,7 @@ func (l *limits) put(s setting) {
 // refuse sets the error for a value that cannot be applied.
 func (l *limits) refuse(field, format string, args ...any) {
 	if l.err == nil {
-		l.err = fmt.Errorf("apply %s: %s: %w", field, fmt.Sprintf(format, args...), ErrLimit)
+		l.err = fmt.Errorf("%s: %s: %w", l.name(field), fmt.Sprintf(format, args...), ErrLimit)
 	}
 }
 

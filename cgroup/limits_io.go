@@ -117,14 +117,15 @@ func (l *limits) unified(res *specs.LinuxResources) {
 }
 
 // useUnified selects the v2 hierarchy for a file. Of the kernel's own files
-// only the two limits are let through: the others decide who is in a group.
+// only those are let through that neither move, stop nor end processes.
 func (l *limits) useUnified(field, file, controller string) bool {
 	v2 := l.host.V2()
 	if v2 == nil {
-		l.err = fmt.Errorf("apply %s: no cgroup v2 hierarchy is mounted: %w", field, ErrController)
+		l.err = fmt.Errorf("%s: no cgroup v2 hierarchy is mounted: %w", l.name(field), ErrController)
 		return false
 	}
-	if file == "cgroup.max.depth" || file == "cgroup.max.descendants" {
+	switch file {
+	case "cgroup.max.depth", "cgroup.max.descendants", "cgroup.pressure":
 		l.on, l.controller = v2, ""
 		return true
 	}
@@ -138,7 +139,7 @@ func (l *limits) useUnified(field, file, controller string) bool {
 		return false
 	}
 	if x == nil || !x.V2 {
-		l.err = fmt.Errorf("apply %s: controller %s is not on cgroup v2: %w", field, controller, ErrController)
+		l.err = fmt.Errorf("%s: controller %s is not on cgroup v2: %w", l.name(field), controller, ErrController)
 		return false
 	}
 	l.on, l.controller = v2, controller

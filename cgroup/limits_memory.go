@@ -28,8 +28,13 @@ func (l *limits) memory(res *specs.LinuxResources) {
 
 // memoryOfV1 applies what v2 has no files for.
 func (l *limits) memoryOfV1(m *specs.LinuxMemory) {
-	if n := given(m.KernelTCP); n != 0 && l.onlyV1("memory.kernelTCP") {
-		l.add("memory.kmem.tcp.limit_in_bytes", l.limitText(n), "memory.kernelTCP", "limit memory of TCP buffers")
+	// Like the limit on kernel memory it is "not recommended" since runtime-spec
+	// 1.0.2; v2 counts both in memory.max, and 6.12 kernels warn of the file.
+	if n := given(m.KernelTCP); n != 0 && !l.v2() {
+		l.put(setting{
+			files: []string{"memory.kmem.tcp.limit_in_bytes"}, value: l.limitText(n), optional: true,
+			field: "memory.kernelTCP", why: "limit memory of TCP buffers",
+		})
 	}
 	if m.Swappiness != nil && l.onlyV1("memory.swappiness") {
 		if *m.Swappiness > 100 {
@@ -45,7 +50,7 @@ func (l *limits) memoryOfV1(m *specs.LinuxMemory) {
 
 // asksMemory tells whether anything is asked of the controller. Limits on
 // kernel memory are ignored, as the runtime-spec allows: no supported kernel
-// has them.
+// has them since 5.16.
 func asksMemory(m *specs.LinuxMemory) bool {
 	return given(m.Limit) != 0 || given(m.Swap) != 0 || given(m.Reservation) != 0 || given(m.KernelTCP) != 0 ||
 		m.Swappiness != nil || m.DisableOOMKiller != nil && *m.DisableOOMKiller || m.UseHierarchy != nil && !*m.UseHierarchy
@@ -84,16 +89,23 @@ func (l *limits) memoryAndSwap(m *specs.LinuxMemory) {
 	if limit == -1 && swap == 0 {
 		swap = -1
 	}
+	if swap == 0 {
+		return
+	}
+	s := setting{files: []string{"memory.swap.max"}, field: "memory.swap"}
 	switch {
-	case swap == 0:
 	case !l.v2():
-		l.add("memory.memsw.limit_in_bytes", l.limitText(swap), "memory.swap", "limit memory and swap together")
+		s.files[0], s.value, s.why = "memory.memsw.limit_in_bytes", l.limitText(swap), "limit memory and swap together"
 	case swap == -1:
-		l.add("memory.swap.max", "max", "memory.swap", "do not limit swap")
+		s.value, s.why = "max", "do not limit swap"
 	default:
 		// v2 limits swap alone.
-		l.add("memory.swap.max", strconv.FormatInt(swap-limit, 10), "memory.swap", "limit swap: memory.swap less memory.limit")
+		s.value, s.why = strconv.FormatInt(swap-limit, 10), "limit swap: memory.swap less memory.limit"
 	}
+	// Without swap accounting the file is missing; then no limit is what holds,
+	// and where there is no swap, a limit of none is kept as well.
+	s.optional = swap == -1 || l.v2() && swap == limit
+	l.put(s)
 }
 
 // checkMemory refuses limits that contradict each other.
@@ -103,7 +115,8 @@ func (l *limits) checkMemory(limit, swap int64) {
 		l.refuse("memory.limit", "%d is negative", limit)
 	case swap < -1:
 		l.refuse("memory.swap", "%d is negative", swap)
-	case swap > 0 && limit <= 0:
+	case swap > 0 && limit <= 0 && !(l.update && !l.v2()):
+		// A running v1 group has a memory limit that it can be compared with.
 		l.refuse("memory.swap", "a swap limit needs a memory limit")
 	case swap > 0 && swap < limit:
 		l.refuse("memory.swap", "memory plus swap (%d) is less than memory (%d)", swap, limit)

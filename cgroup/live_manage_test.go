@@ -209,7 +209,10 @@ func TestLiveUpdate(t *testing.T) {
 			}
 		}
 	}
-	wantError(t, c.Update(ctx, &specs.LinuxResources{Devices: DefaultDevices()}), ErrDevices, "device")
+	if err := c.Update(ctx, &specs.LinuxResources{Devices: DefaultDevices()}); err != nil {
+		t.Errorf("rules that stay: %v", err)
+	}
+	wantError(t, c.Update(ctx, &specs.LinuxResources{CPU: &specs.LinuxCPU{Idle: to(int64(2))}}), ErrLimit, "linux.resources.cpu.idle: 2")
 }
 
 // TestLivePlace joins as exec does, and finds groups by path alone.

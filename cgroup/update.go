@@ -16,31 +16,47 @@ import (
 // Update applies limits to a running container. Fields that are absent stay as
 // they are. A v1 controller that had no limit before gets a group, and the
 // container is moved into it; [Manager.Dirs] then has one more directory, and
-// the caller must record it. Device rules cannot change.
+// the caller must record it. Device rules stay as they were, as with runc:
+// callers pass a container's complete resources with one value changed.
 func (m *Manager) Update(ctx context.Context, res *specs.LinuxResources) error {
-	if res != nil && len(res.Devices) > 0 {
-		return fmt.Errorf("update cgroup %s: device rules of a running container cannot change: %w", m.main(), ErrDevices)
-	}
 	// Completed in a copy: several may use the Manager at once.
 	h := m.host.private()
-	list, err := settings(&h, res)
+	l := &limits{host: &h, name: fieldName, update: true}
+	list, err := l.settings(res)
 	if err != nil {
 		return err
 	}
 	if err := m.checkUsage(res); err != nil {
 		return err
 	}
-	for i := range list {
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("update cgroup %s: %w", m.main(), err)
+	return m.applyAll(ctx, list)
+}
+
+// applyAll writes settings. Pairs of files bind each other: v1's memory limit
+// may not exceed its limit of memory and swap, nor a burst the quota. Which of
+// them comes first depends on where the values are, so what is refused with
+// EINVAL is tried again once the others have been written.
+func (m *Manager) applyAll(ctx context.Context, list []setting) error {
+	for len(list) > 0 {
+		var again []setting
+		var refusal error
+		for i := range list {
+			if err := ctx.Err(); err != nil {
+				return fmt.Errorf("update cgroup %s: %w", m.main(), err)
+			}
+			err := m.apply(ctx, &list[i])
+			if err != nil && !errors.Is(err, unix.EINVAL) {
+				return err
+			}
+			if err != nil {
+				refusal = err
+				again = append(again, list[i])
+			}
 		}
-		dir, err := m.groupFor(ctx, &list[i])
-		if err != nil {
-			return err
+		if len(again) == len(list) {
+			return refusal
 		}
-		if err := m.apply(dir, list, i); err != nil {
-			return err
-		}
+		list = again
 	}
 	return nil
 }
@@ -147,28 +163,21 @@ func (m *Manager) enableFor(g group, s *setting) error {
 	return nil
 }
 
-// apply writes one setting of a list. Two pairs of v1 files bind each other,
-// so that which comes first depends on where the values are: on EINVAL the
-// partner, which is next in the list, is written first.
-func (m *Manager) apply(dir string, list []setting, i int) error {
-	s := &list[i]
+// apply writes one setting.
+func (m *Manager) apply(ctx context.Context, s *setting) error {
+	dir, err := m.groupFor(ctx, s)
+	if err != nil {
+		return err
+	}
 	if s.periodOnly {
 		if err := s.keepQuota(dir); err != nil {
 			return err
 		}
 	}
-	err := s.write(dir)
-	partner := map[string]string{
-		"memory.limit_in_bytes": "memory.memsw.limit_in_bytes",
-		"cpu.cfs_period_us":     "cpu.cfs_quota_us",
-	}[s.files[0]]
-	if !errors.Is(err, unix.EINVAL) || partner == "" || i+1 == len(list) || list[i+1].files[0] != partner {
-		return err
+	if err := s.write(dir); err != nil {
+		return fmt.Errorf("%s: %w", fieldName(s.field), err)
 	}
-	if err := list[i+1].write(dir); err != nil {
-		return err
-	}
-	return s.write(dir)
+	return nil
 }
 
 // keepQuota replaces "max" in a cpu.max value that is there only because a new

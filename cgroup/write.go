@@ -36,7 +36,7 @@ func (s *setting) write(dir string) error {
 	if s.optional {
 		return nil
 	}
-	return fmt.Errorf("apply %s: this kernel offers no %s: %w", s.field, strings.Join(s.files, " or "), ErrController)
+	return fmt.Errorf("this kernel offers no %s: %w", strings.Join(s.files, " or "), ErrController)
 }
 
 // inherit sees to it that a v1 cpuset file is not empty, from the root's first
