@@ -34,6 +34,8 @@ type Input struct {
 	Account bool
 	// Filter is the compiled seccomp filter; empty for none.
 	Filter seccomp.Program
+	// Listener takes the listener of a filter that notifies.
+	Listener Listener
 	// Lookup asks for the user to be looked up in the image, as docker does.
 	Lookup   bool
 	GroupAdd []string

@@ -26,9 +26,10 @@ type JoinInput struct {
 	Payload state.Process
 	// Groups are the cgroups that it joins.
 	Groups *cgroup.Manager
-	// Filter, Lookup, GroupAdd, Tied, NoNewKeyring, Files and From are as in
+	// Filter, Listener, Lookup, GroupAdd, Tied, NoNewKeyring, Files and From are as in
 	// Input.
 	Filter       seccomp.Program
+	Listener     Listener
 	Lookup       bool
 	GroupAdd     []string
 	Tied         bool
@@ -139,7 +140,7 @@ func (j *joiner) process() error {
 	}
 	pl := &payload{
 		p: j.p, spec: j.in.Spec.Process, id: j.id, lookup: j.in.Lookup, caps: caps, lastCap: j.in.Host.LastCap,
-		filter: j.in.Filter, terminal: j.terminal, proc: j.proc, tied: j.in.Tied, from: j.in.From,
+		filter: j.in.Filter, listener: j.in.Listener, terminal: j.terminal, proc: j.proc, tied: j.in.Tied, from: j.in.From,
 	}
 	return pl.add()
 }

@@ -27,10 +27,13 @@ type payload struct {
 	caps     capSets
 	lastCap  int
 	filter   seccomp.Program
-	terminal *rootfs.Terminal
-	init     bool
-	tied     bool
-	from     map[string]string
+	listener Listener
+	// filterStep is the index of the step that installs the filter.
+	filterStep int
+	terminal   *rootfs.Terminal
+	init       bool
+	tied       bool
+	from       map[string]string
 }
 
 // process plans what is left to do once the file systems are in place: the
@@ -43,7 +46,7 @@ func (c *compiler) process() error {
 	}
 	pl := &payload{
 		p: c.p, spec: s, id: c.identity, lookup: c.in.Lookup, proc: c.proc, caps: caps,
-		lastCap: c.in.Host.LastCap, filter: c.in.Filter,
+		lastCap: c.in.Host.LastCap, filter: c.in.Filter, listener: c.in.Listener,
 		terminal: c.terminal, init: c.in.Init, tied: c.in.Tied, from: c.in.From,
 	}
 	return pl.add()
@@ -54,7 +57,7 @@ func (c *compiler) process() error {
 func (pl *payload) add() error {
 	for _, part := range []func() error{
 		pl.session, pl.oomScore, pl.rlimits, pl.workDir, pl.umask,
-		pl.boundingSet, pl.ids, pl.tie, pl.confine, pl.start,
+		pl.boundingSet, pl.ids, pl.tie, pl.confine, pl.start, pl.listen,
 	} {
 		if err := part(); err != nil {
 			return err
@@ -272,8 +275,11 @@ func (pl *payload) seccomp() {
 		Text:     fmt.Sprintf("{%d instructions}", len(pl.filter.Filter)),
 	}
 	binary.NativeEndian.PutUint16(prog.Bytes, uint16(len(pl.filter.Filter)))
-	pl.child(nsenter.Call(nsenter.Child, unix.SYS_SECCOMP, nsenter.Int(unix.SECCOMP_SET_MODE_FILTER), nsenter.Int(pl.filter.Flags), nsenter.Ptr(prog)).
-		For(pl.fromField("linux.seccomp"), "system calls that containers have no use for are refused from here on"))
+	install := nsenter.Call(nsenter.Child, unix.SYS_SECCOMP, nsenter.Int(unix.SECCOMP_SET_MODE_FILTER), nsenter.Int(pl.filter.Flags), nsenter.Ptr(prog)).
+		For(pl.fromField("linux.seccomp"), "system calls that containers have no use for are refused from here on")
+	install.Await = pl.listens()
+	pl.filterStep = len(pl.p.Steps)
+	pl.child(install)
 }
 
 // start becomes the payload: one execve for each place that the program could
