@@ -97,8 +97,9 @@ func isExec(s *Step) bool {
 	return s.Op == OpCall && s.Func == nil && (s.Call == unix.SYS_EXECVE || s.Call == unix.SYS_EXECVEAT)
 }
 
-// settle follows the forks of a child whose set-up is over.
+// settle follows the forks that a child is known to have made.
 func (c *child) settle() {
+	<-c.started // a quick child answers before its first pid is known here
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.follow() {

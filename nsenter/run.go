@@ -114,7 +114,7 @@ func (h *Run) run(ctx context.Context) error {
 		if err := h.flush(s.Op == OpSync); err != nil {
 			return err
 		}
-		if err := h.host(i, s); err != nil {
+		if err := h.host(ctx, i, s); err != nil {
 			// What a sync reports is a step of the child's.
 			if failed := (*StepError)(nil); s.Op == OpSync && errors.As(err, &failed) {
 				return failed
@@ -142,11 +142,11 @@ func (h *Run) run(ctx context.Context) error {
 }
 
 // host makes one host step and records its result.
-func (h *Run) host(i int, s *Step) error {
+func (h *Run) host(ctx context.Context, i int, s *Step) error {
 	r := &h.results[i]
 	r.Start = h.clock.now()
 	r.State = Running
-	value, err := h.perform(s)
+	value, err := h.perform(ctx, s)
 	r.End = h.clock.now()
 	r.Value = value
 	r.State = Done
@@ -177,7 +177,7 @@ func (h *Run) host(i int, s *Step) error {
 var errSkipped = errors.New("skipped")
 
 // perform makes a host step.
-func (h *Run) perform(s *Step) (int64, error) {
+func (h *Run) perform(ctx context.Context, s *Step) (int64, error) {
 	switch {
 	case s.Op == OpSpawn:
 		return 0, h.spawn(s)
@@ -186,7 +186,7 @@ func (h *Run) perform(s *Step) (int64, error) {
 	case s.Op != OpCall:
 		return 0, fmt.Errorf("operation %d on the host: %w", s.Op, unix.EINVAL)
 	case s.Func != nil:
-		return 0, s.Func(h)
+		return 0, s.Func(ctx, h)
 	}
 	value, err := h.call(s)
 	if err == nil && s.Out != NoSlot {

@@ -221,6 +221,8 @@ func (h *Run) sync() error {
 	if n, err := h.child.receive(); err != nil || n == 0 {
 		return h.sendFailed(err)
 	}
+	// Whatever forks were sent have been made, so the child is the last one.
+	h.child.settle()
 	return nil
 }
 

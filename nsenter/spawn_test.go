@@ -1,10 +1,12 @@
 package nsenter
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -222,5 +224,41 @@ func TestKeptSlots(t *testing.T) {
 	}
 	if err := unix.Close(h.Fd(kept)); err != nil {
 		t.Errorf("close the kept descriptor: %v", err)
+	}
+}
+
+// TestPidFollowsForks: behind a sync, host steps see the process that goes on.
+func TestPidFollowsForks(t *testing.T) {
+	needRoot(t)
+	for range 20 {
+		p := &Plan{}
+		self := p.NewSlot("pid")
+		p.Add(spawn(0))
+		p.Add(forkSteps()...)
+		at := len(p.Steps)
+		p.Add(Call(Child, unix.SYS_GETPID).To(self), Control(Host, OpSync, "wait"))
+		p.Add(DoLong("look", func(ctx context.Context, h *Run) error {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			status, err := os.ReadFile("/proc/" + strconv.Itoa(h.Pid()) + "/status")
+			if err != nil {
+				return err
+			}
+			want := "NSpid:\t" + strconv.Itoa(h.Pid()) + "\t" + strconv.FormatInt(h.ChildResult(at).Value, 10) + "\n"
+			if !strings.Contains(string(status), want) {
+				t.Errorf("process %d is not the child:\n%s\nwant %q", h.Pid(), status, want)
+			}
+			return nil
+		}), shell("exit 0"))
+		h, err := p.Start(t.Context(), Options{Empty: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.Wait(); err != nil {
+			t.Error(err)
+		}
+		h.Close()
+		noChildren(t)
 	}
 }
