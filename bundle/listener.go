@@ -1,0 +1,90 @@
+package bundle
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"berth/container"
+)
+
+// agent is the connection to the seccomp agent of a container, the program
+// that decides about the calls which its filter reports (runtime-spec,
+// config-linux.md, "Seccomp": listenerPath). The nil agent stands for none.
+type agent struct {
+	conn     int
+	path     string
+	metadata string
+}
+
+// dialAgent connects to the agent that a filter with SCMP_ACT_NOTIFY names;
+// it returns nil without an error when no rule notifies. Call it before
+// anything is made, for create, run and exec alike, so that an agent that is
+// not there leaves nothing to undo; and close what it returns when the plan
+// has run, whatever became of it:
+//
+//	a, err := dialAgent(spec.Linux.Seccomp)
+//	if err != nil { … }
+//	defer a.close()
+//	in.Listener = a.listener(state)
+func dialAgent(s *specs.LinuxSeccomp) (*agent, error) {
+	if !notifies(s) {
+		return nil, nil
+	}
+	conn, err := dialUnix(s.ListenerPath)
+	if err != nil {
+		return nil, fmt.Errorf("linux.seccomp.listenerPath: %w", err)
+	}
+	return &agent{conn: conn, path: s.ListenerPath, metadata: s.ListenerMetadata}, nil
+}
+
+// notifies reports whether a filter reports calls to an agent.
+func notifies(s *specs.LinuxSeccomp) bool {
+	if s == nil {
+		return false
+	}
+	for i := range s.Syscalls {
+		if s.Syscalls[i].Action == specs.ActNotify {
+			return true
+		}
+	}
+	return false
+}
+
+// listener returns what container.Input.Listener and container.JoinInput.
+// Listener take; nil without an agent. The state is the container's: for its
+// first process with the status "creating" and without pid, which is filled in;
+// for exec as the state command prints it.
+func (a *agent) listener(state specs.State) container.Listener {
+	if a == nil {
+		return nil
+	}
+	return func(pid, fd int) error {
+		if state.Pid == 0 {
+			state.Pid = pid
+		}
+		data, err := json.Marshal(specs.ContainerProcessState{
+			Version:  specs.Version,
+			Fds:      []string{specs.SeccompFdName},
+			Pid:      pid,
+			Metadata: a.metadata,
+			State:    state,
+		})
+		if err != nil {
+			return fmt.Errorf("encode state for the seccomp agent: %w", err)
+		}
+		if err := sendMessage(a.conn, a.path, data, fd); err != nil {
+			return fmt.Errorf("linux.seccomp.listenerPath: %w", err)
+		}
+		return nil
+	}
+}
+
+// close ends the connection, by which the agent knows that no more comes.
+func (a *agent) close() {
+	if a != nil {
+		unix.Close(a.conn)
+	}
+}
