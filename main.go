@@ -12,6 +12,7 @@ import (
 	"os"
 
 	"berth/cli"
+	"berth/cli/oci"
 	"berth/container"
 )
 
@@ -29,6 +30,9 @@ func main() {
 	// A stage that berth started itself is decided on before any flag is read.
 	if container.IsMonitor(os.Args) {
 		os.Exit(cli.Monitor(ctx, process, os.Args[1]))
+	}
+	if oci.Claims(os.Args, os.LookupEnv) {
+		os.Exit(oci.Main(ctx, oci.Process(process)))
 	}
 	os.Exit(cli.Main(ctx, process))
 }

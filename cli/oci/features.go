@@ -1,0 +1,19 @@
+package oci
+
+import "context"
+
+func featuresCommand() *command {
+	return &command{
+		name: "features", args: "", short: "Show what this runtime supports",
+		about: "Features prints the features document of the runtime specification (features.md) as JSON.",
+		build: func(s *session) ([]*option, action) {
+			return nil, func(context.Context, []string) error {
+				b, err := s.open()
+				if err != nil {
+					return err
+				}
+				return printJSON(s.out, b.Features(), "    ")
+			}
+		},
+	}
+}

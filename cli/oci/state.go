@@ -1,0 +1,32 @@
+package oci
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+)
+
+func stateCommand() *command {
+	return &command{
+		name: "state", args: idArg, short: "Show the state of a container",
+		about: "State prints the state of a container as JSON: what the runtime specification names, and bundle, root, time of creation and owner as runc shows them. Pid is 0 once the container has stopped.",
+		min:   1, max: 1,
+		build: func(s *session) ([]*option, action) {
+			return nil, s.with(func(ctx context.Context, b backend, id string) error {
+				state, err := b.State(ctx, id)
+				if err != nil {
+					return err
+				}
+				return printJSON(s.out, state, "  ")
+			})
+		},
+	}
+}
+
+// printJSON writes a document for people and programs alike.
+func printJSON(to io.Writer, v any, indent string) error {
+	e := json.NewEncoder(to)
+	e.SetIndent("", indent)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
