@@ -48,52 +48,66 @@ func CapabilityName(s string) (string, error) {
 	return "", fmt.Errorf("invalid capability: %q", s)
 }
 
-// capMask turns names into a bit set. Names that the kernel does not know are
-// dropped, as the spec asks of runtimes (config.md, "capabilities").
-func capMask(field string, names []string, last int) (uint64, error) {
-	var mask uint64
-	known := capability.ListKnown()
-	for _, name := range names {
-		i := slices.IndexFunc(known, func(c capability.Cap) bool { return capName(c) == name })
-		if i < 0 {
-			return 0, fmt.Errorf("process.capabilities.%s: unknown capability %q", field, name)
-		}
-		if int(known[i]) <= last {
-			mask |= 1 << known[i]
-		}
-	}
-	return mask, nil
-}
-
 // capSets are the five sets as bits.
 type capSets struct {
 	bounding, effective, permitted, inheritable, ambient uint64
 }
 
-// capabilitySets reads the five sets of the spec; none means none.
-func capabilitySets(c *specs.LinuxCapabilities, last int) (capSets, error) {
-	var s capSets
+// capabilitySets reads the five sets of the spec; none means none. What cannot
+// be granted is left out with a warning, as config.md ("capabilities") asks of
+// runtimes: names that nobody knows, capabilities that the kernel does not know,
+// and those that this process does not have to give.
+func capabilitySets(c *specs.LinuxCapabilities, host Host) (s capSets, warnings []string, err error) {
 	if c == nil {
-		return s, nil
+		return s, nil, nil
 	}
+	known := capability.ListKnown()
+	var unknown, withheld []string
 	for _, f := range []struct {
-		field string
 		names []string
 		to    *uint64
 	}{
-		{"bounding", c.Bounding, &s.bounding},
-		{"effective", c.Effective, &s.effective},
-		{"permitted", c.Permitted, &s.permitted},
-		{"inheritable", c.Inheritable, &s.inheritable},
-		{"ambient", c.Ambient, &s.ambient},
+		{c.Bounding, &s.bounding}, {c.Effective, &s.effective}, {c.Permitted, &s.permitted},
+		{c.Inheritable, &s.inheritable}, {c.Ambient, &s.ambient},
 	} {
-		mask, err := capMask(f.field, f.names, last)
-		if err != nil {
-			return s, err
+		for _, name := range f.names {
+			i := slices.IndexFunc(known, func(c capability.Cap) bool { return capName(c) == name })
+			switch {
+			case i < 0 || int(known[i]) > host.LastCap:
+				unknown = append(unknown, name)
+			case host.Withheld&(1<<known[i]) != 0:
+				withheld = append(withheld, name)
+			default:
+				*f.to |= 1 << known[i]
+			}
 		}
-		*f.to = mask
 	}
-	return s, nil
+	for text, names := range map[string][]string{"unknown": unknown, "unavailable": withheld} {
+		if slices.Sort(names); len(names) > 0 {
+			warnings = append(warnings, fmt.Sprintf("process.capabilities: ignoring %s capabilities %s", text, strings.Join(slices.Compact(names), ", ")))
+		}
+	}
+	slices.Sort(warnings)
+	return s, warnings, s.check()
+}
+
+// check refuses sets that the kernel would not take (capabilities(7)).
+func (s capSets) check() error {
+	for _, f := range []struct {
+		field, rule string
+		wrong       uint64
+	}{
+		{"effective", "permitted", s.effective &^ s.permitted},
+		{"inheritable", "bounding", s.inheritable &^ s.bounding},
+		{"ambient", "permitted and inheritable", s.ambient &^ (s.permitted & s.inheritable)},
+	} {
+		for _, c := range capability.ListKnown() {
+			if f.wrong&(1<<c) != 0 {
+				return fmt.Errorf("process.capabilities.%s: %s is not in %s too, as the kernel demands", f.field, capName(c), f.rule)
+			}
+		}
+	}
+	return nil
 }
 
 // capset returns a step that sets the three sets of capset(2).

@@ -49,8 +49,14 @@ type Input struct {
 	// NoPivot enters the root by moving it to / and chroot(2): for hosts whose
 	// root is a ramfs, which pivot_root(2) refuses.
 	NoPivot bool
+	// Check looks for the program while the host can still tell its caller
+	// what is wrong with it. A Gate does, too.
+	Check bool
 	// NoNewKeyring leaves the payload in the caller's session keyring.
 	NoNewKeyring bool
+	// Keyring names the payload's session keyring, so that programs that join
+	// the container find it; empty for one without a name.
+	Keyring string
 	// Files are descriptors of this process that the payload gets as its
 	// 3, 4 and so on.
 	Files []int
@@ -71,6 +77,8 @@ type Compiled struct {
 	// Identity is who the payload is; after the run's host steps it is what
 	// the image's files say.
 	Identity *Identity
+	// Warnings are what the caller should tell of.
+	Warnings []string
 }
 
 // compiler holds what the parts of a compilation share.
@@ -83,6 +91,7 @@ type compiler struct {
 	terminal  *rootfs.Terminal
 	proc      nsenter.Slot // the host's /proc, when something is written there
 	joins     []join
+	payload   *payload
 }
 
 // Compile turns a container into the plan that starts it. It looks at nothing
@@ -97,9 +106,11 @@ func Compile(in Input) (*Compiled, error) {
 		name string
 		add  func() error
 	}{
+		{"payload", c.prepare},
 		{"cgroup", c.cgroup},
 		{"namespaces to join", c.openJoins},
 		{"spawn", c.spawn},
+		{"settings of the host's", c.outside},
 		{"namespaces", c.namespaces},
 		{"root", c.root},
 		{"user", c.user},
@@ -117,7 +128,9 @@ func Compile(in Input) (*Compiled, error) {
 			return nil, fmt.Errorf("plan %s: %w", part.name, err)
 		}
 	}
-	return &Compiled{Plan: c.p, Terminal: c.terminal, Cgroups: c.placement.Dirs, Identity: c.identity}, nil
+	return &Compiled{
+		Plan: c.p, Terminal: c.terminal, Cgroups: c.placement.Dirs, Identity: c.identity, Warnings: c.payload.warnings,
+	}, nil
 }
 
 // from returns the flag that asked for a field, or the field itself.
@@ -191,7 +204,7 @@ func checkStrings(s *specs.Spec) error {
 // unsupported names the first field that this version cannot honour: ignoring
 // one could leave a container less confined than its author believes.
 func unsupported(s *specs.Spec) error {
-	p, l := s.Process, s.Linux
+	l := s.Linux
 	for _, f := range []struct {
 		field string
 		set   bool
@@ -203,14 +216,7 @@ func unsupported(s *specs.Spec) error {
 		{"linux.timeOffsets", len(l.TimeOffsets) > 0},
 		{"linux.intelRdt", l.IntelRdt != nil},
 		{"linux.netDevices", len(l.NetDevices) > 0},
-		{"linux.memoryPolicy", l.MemoryPolicy != nil},
 		{"linux.mountLabel", l.MountLabel != ""},
-		{"linux.personality", l.Personality != nil},
-		{"process.apparmorProfile", p.ApparmorProfile != ""},
-		{"process.selinuxLabel", p.SelinuxLabel != ""},
-		{"process.scheduler", p.Scheduler != nil},
-		{"process.ioPriority", p.IOPriority != nil},
-		{"process.execCPUAffinity", p.ExecCPUAffinity != nil},
 	} {
 		if f.set {
 			return fmt.Errorf("%s: not supported by this version", f.field)
@@ -355,7 +361,7 @@ func (c *compiler) enter() error {
 // openProc opens the host's /proc for the child when a setting is written
 // there.
 func (c *compiler) openProc() error {
-	if len(c.in.Spec.Linux.Sysctl) > 0 || c.in.Spec.Process.OOMScoreAdj != nil {
+	if c.proc == nsenter.NoSlot && (len(c.in.Spec.Linux.Sysctl) > 0 || c.payload.needsProc()) {
 		c.proc = openProc(c.p, "linux.sysctl")
 	}
 	return nil

@@ -92,6 +92,7 @@ func (c *compiler) user() error {
 		}
 	}
 	if !c.in.Lookup {
+		c.identity.lookupHome(c.p, c.in.Spec.Process.Env, fileOf(c.asm))
 		return nil
 	}
 	c.identity.uidSlot, c.identity.gidSlot = c.p.NewSlot("uid"), c.p.NewSlot("gid")
@@ -129,6 +130,35 @@ func (i *Identity) lookup(p *nsenter.Plan, who string, groupAdd []string, from s
 		h.SetValue(i.countSlot, int64(len(i.Groups)))
 		return nil
 	}).On("/etc/passwd").For(from, "names are the image's, numbers are the kernel's"))
+}
+
+// lookupHome plans the search for a user's home folder in the image: all that
+// the image is asked of a user who is given by numbers.
+func (i *Identity) lookupHome(p *nsenter.Plan, env []string, open opener) {
+	i.Home = "/"
+	if !lacksHome(env) {
+		return
+	}
+	p.Add(nsenter.Do("look up the home folder of user "+strconv.Itoa(int(i.UID))+" in the image's /etc/passwd", func(h *nsenter.Run) error {
+		passwd, err := openOptional(h, open, "etc/passwd")
+		if err != nil {
+			return err
+		}
+		defer passwd.Close()
+		return i.findHome(passwd)
+	}).On("/etc/passwd").For("process.env", "it has no HOME"))
+}
+
+// findHome sets the home folder; it stays when the user has no entry.
+func (i *Identity) findHome(passwd io.Reader) error {
+	entries, err := user.ParsePasswdFilter(passwd, func(u user.User) bool { return u.Uid == int(i.UID) && u.Home != "" })
+	if err != nil {
+		return fmt.Errorf("read /etc/passwd: %w", err)
+	}
+	if len(entries) > 0 {
+		i.Home = entries[0].Home
+	}
+	return nil
 }
 
 // openOptional opens a file that an image may lack.

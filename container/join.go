@@ -26,14 +26,15 @@ type JoinInput struct {
 	Payload state.Process
 	// Groups are the cgroups that it joins.
 	Groups *cgroup.Manager
-	// Filter, Listener, Lookup, GroupAdd, Tied, NoNewKeyring, Files and From are as in
-	// Input.
+	// Filter, Listener, Lookup, GroupAdd, Tied, NoNewKeyring, Keyring, Files
+	// and From are as in Input.
 	Filter       seccomp.Program
 	Listener     Listener
 	Lookup       bool
 	GroupAdd     []string
 	Tied         bool
 	NoNewKeyring bool
+	Keyring      string
 	Files        []int
 	From         map[string]string
 }
@@ -47,6 +48,8 @@ type joiner struct {
 	target   nsenter.Slot
 	proc     nsenter.Slot
 	terminal *rootfs.Terminal
+	payload  *payload
+	affinity affinity
 }
 
 // CompileJoin makes the plan of a program that joins a container: its groups
@@ -54,21 +57,43 @@ type joiner struct {
 func CompileJoin(in JoinInput) (*Compiled, error) {
 	j := &joiner{in: in, p: &nsenter.Plan{}, proc: nsenter.NoSlot}
 	j.asm = rootfs.New(j.p)
+	if err := j.prepare(); err != nil {
+		return nil, err
+	}
 	placement := in.Groups.Place(j.p)
 	j.open(placement)
-	if in.Spec.Process.OOMScoreAdj != nil {
-		j.proc = openProc(j.p, "process.oomScoreAdj")
+	if j.payload.needsProc() {
+		j.proc = openProc(j.p, "process")
 	}
 	j.identify()
 	if in.Spec.Process.Terminal {
 		t := j.asm.JoinTerminal(j.id.uid(), in.Spec.Process.ConsoleSize)
 		j.terminal = &t
 	}
-	j.enter(placement)
+	if err := j.enter(placement); err != nil {
+		return nil, err
+	}
 	if err := j.process(); err != nil {
 		return nil, err
 	}
-	return &Compiled{Plan: j.p, Terminal: j.terminal, Identity: j.id}, nil
+	return &Compiled{Plan: j.p, Terminal: j.terminal, Identity: j.id, Warnings: j.payload.warnings}, nil
+}
+
+// prepare makes the payload's part of the compilation, and takes hold of what
+// the host has for it.
+func (j *joiner) prepare() error {
+	pl, err := newPayload(j.p, j.in.Host, j.in.Spec, j.in.From)
+	if err != nil {
+		return err
+	}
+	pl.lookup, pl.filter, pl.listener, pl.tied = j.in.Lookup, j.in.Filter, j.in.Listener, j.in.Tied
+	pl.joined, pl.noKeyring, pl.keyringName = true, j.in.NoNewKeyring, j.in.Keyring
+	if pl.files, err = openFiles(j.p, j.in.Files, fromOf(j.in.From, "--preserve-fds")); err != nil {
+		return err
+	}
+	j.affinity, err = newAffinity(j.in.Spec.Process.ExecCPUAffinity, fromOf(j.in.From, "process.execCPUAffinity"))
+	j.payload = pl
+	return err
 }
 
 // open plans the host's steps that hold on to the container, and the start of
@@ -96,7 +121,7 @@ func (j *joiner) open(placement cgroup.Placement) {
 		return nil
 	}).On(j.in.ID).For(from, "a pidfd names the process, whatever becomes of its number"))
 	args := []nsenter.Arg{nsenter.Int(0)}
-	if placement.Born != nsenter.NoSlot {
+	if placement.Born != nsenter.NoSlot && j.affinity.initial == nil {
 		args = append(args, nsenter.Fd(placement.Born))
 	}
 	j.p.Add(nsenter.Control(nsenter.Host, nsenter.OpSpawn, "clone and execute berth anew as the executor", args...).
@@ -108,6 +133,7 @@ func (j *joiner) identify() {
 	user := j.in.Spec.Process.User
 	j.id = identify(user)
 	if !j.in.Lookup {
+		j.id.lookupHome(j.p, j.in.Spec.Process.Env, fileOf(j.asm))
 		return
 	}
 	j.id.uidSlot, j.id.gidSlot = j.p.NewSlot("uid"), j.p.NewSlot("gid")
@@ -116,9 +142,21 @@ func (j *joiner) identify() {
 }
 
 // enter plans the child's way into the container.
-func (j *joiner) enter(placement cgroup.Placement) {
+func (j *joiner) enter(placement cgroup.Placement) error {
 	const from = "exec"
+	if placement.Born != nsenter.NoSlot && j.affinity.initial != nil {
+		placement.Join = append(placement.Join, enterCgroup2(j.p, placement.Born))
+	}
+	j.p.Add(j.affinity.initial...)
 	j.p.Add(placement.Join...)
+	j.p.Add(j.affinity.final...)
+	if hasUserNamespace(j.in.Spec) {
+		j.payload.proc = j.proc
+		if err := j.payload.privileged(); err != nil {
+			return err
+		}
+		j.payload.outside = true
+	}
 	var flags uintptr
 	for _, n := range j.in.Spec.Linux.Namespaces {
 		flag, _, _ := namespaceFlag(n.Type)
@@ -130,17 +168,12 @@ func (j *joiner) enter(placement cgroup.Placement) {
 		j.p.Add(nsenter.Control(nsenter.Child, nsenter.OpFork, "fork into the PID namespace").
 			For(from, "joining a PID namespace holds for children only"))
 	}
+	return nil
 }
 
 // process plans the rest, as for the container's first process.
 func (j *joiner) process() error {
-	caps, err := capabilitySets(j.in.Spec.Process.Capabilities, j.in.Host.LastCap)
-	if err != nil {
-		return err
-	}
-	pl := &payload{
-		p: j.p, spec: j.in.Spec.Process, id: j.id, lookup: j.in.Lookup, caps: caps, lastCap: j.in.Host.LastCap,
-		filter: j.in.Filter, listener: j.in.Listener, terminal: j.terminal, proc: j.proc, tied: j.in.Tied, from: j.in.From,
-	}
+	pl := j.payload
+	pl.id, pl.terminal, pl.proc = j.id, j.terminal, j.proc
 	return pl.add()
 }

@@ -39,21 +39,6 @@ func TestCapabilityName(t *testing.T) {
 	}
 }
 
-func TestDefaultCapabilitiesAreDockers(t *testing.T) {
-	mask, err := capMask("bounding", DefaultCapabilities(), unix.CAP_LAST_CAP)
-	if err != nil || mask != 0xa80425fb {
-		t.Errorf("mask %x, %v; want docker's a80425fb", mask, err)
-	}
-	// A kernel that does not know the highest ones gets what it knows.
-	if mask, err := capMask("x", []string{"CAP_CHOWN", "CAP_BPF"}, unix.CAP_AUDIT_READ); err != nil || mask != 1 {
-		t.Errorf("mask %x, %v; want 1", mask, err)
-	}
-	s, err := capabilitySets(nil, unix.CAP_LAST_CAP)
-	if err != nil || s != (capSets{}) {
-		t.Errorf("no capabilities are %+v, %v", s, err)
-	}
-}
-
 func TestSearchPath(t *testing.T) {
 	for _, x := range []struct {
 		name string

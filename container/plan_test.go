@@ -166,6 +166,13 @@ func variants() map[string]func(*container.Input) {
 			s.Linux.MaskedPaths = []string{"/etc/secret"}
 			s.Linux.ReadonlyPaths = []string{"/etc"}
 		}),
+		"gate":           func(in *container.Input) { in.Gate, in.Spec.Process.Cwd = "/run/berth/oci/c1/start", "/srv" },
+		"files":          func(in *container.Input) { in.Files, in.Gate = []int{7, 5}, "/run/berth/oci/c1/start" },
+		"keyring":        func(in *container.Input) { in.Keyring = "_ses.c1" },
+		"no-new-keyring": func(in *container.Input) { in.NoNewKeyring = true },
+		"schedule":       spec(schedule),
+		"labels":         labels,
+		"raised-limits":  raisedLimits,
 		"volume-over-run": spec(func(s *specs.Spec) {
 			s.Mounts = append(s.Mounts, tmpfs("/run"))
 			bind("/srv/sock", "/var/run/app.sock")(s)
@@ -193,6 +200,26 @@ func ambient(p *specs.Process) {
 	p.User = specs.User{UID: 1000}
 	p.Capabilities.Inheritable = []string{"CAP_NET_BIND_SERVICE"}
 	p.Capabilities.Ambient = []string{"CAP_NET_BIND_SERVICE"}
+}
+
+func schedule(s *specs.Spec) {
+	s.Process.Scheduler = &specs.Scheduler{Policy: specs.SchedFIFO, Priority: 10, Flags: []specs.LinuxSchedulerFlag{specs.SchedFlagResetOnFork}}
+	s.Process.IOPriority = &specs.LinuxIOPriority{Class: specs.IOPRIO_CLASS_BE, Priority: 6}
+	s.Process.ExecCPUAffinity = &specs.CPUAffinity{Initial: "0"} // not for the first process
+	s.Linux.Personality = &specs.LinuxPersonality{Domain: specs.PerLinux32}
+	s.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: specs.MpolBind, Nodes: "0-1", Flags: []specs.MemoryPolicyFlagType{specs.MpolFStaticNodes}}
+}
+
+func labels(in *container.Input) {
+	in.Host.AppArmor, in.Host.SELinux = "attr/apparmor/exec", true
+	in.Spec.Process.ApparmorProfile = "docker-default"
+	in.Spec.Process.SelinuxLabel = "system_u:system_r:container_t:s0:c1,c2"
+	in.Keyring = "_ses.c1"
+}
+
+func raisedLimits(in *container.Input) {
+	in.Host.Limits = make([]unix.Rlimit, 16)
+	in.Host.Limits[unix.RLIMIT_NOFILE] = unix.Rlimit{Cur: 1024, Max: 4096}
 }
 
 func remove(s *specs.Spec, kind specs.LinuxNamespaceType) {

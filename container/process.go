@@ -19,36 +19,94 @@ import (
 // payload is what the last part of a plan needs, for a container's first
 // process and for one that joins it alike.
 type payload struct {
-	p        *nsenter.Plan
-	spec     *specs.Process
-	id       *Identity
-	lookup   bool
-	proc     nsenter.Slot // the host's /proc, when something is written there
-	caps     capSets
-	lastCap  int
-	filter   seccomp.Program
-	listener Listener
-	// filterStep is the index of the step that installs the filter.
-	filterStep int
-	terminal   *rootfs.Terminal
-	init       bool
-	tied       bool
-	from       map[string]string
+	p           *nsenter.Plan
+	host        Host
+	spec        *specs.Process
+	linux       *specs.Linux // for the fields of it that are about processes
+	id          *Identity
+	lookup      bool
+	proc        nsenter.Slot // the host's /proc, when something is written there
+	caps        capSets
+	filter      seccomp.Program
+	listener    Listener
+	terminal    *rootfs.Terminal
+	init        bool
+	tied        bool
+	joined      bool   // a program that joins a container
+	noKeyring   bool   // the caller's session keyring stays
+	keyringName string // of the session keyring; empty for one without
+	files       []nsenter.Slot
+	gate        nsenter.Slot // the FIFO to wait at, or NoSlot
+	check       bool         // judge program and working directory beforehand
+	outside     bool         // privileged was made outside the user namespace
+	from        map[string]string
+
+	cwdSteps   []int // tries at the working directory, when check judges them
+	filterStep int   // the index of the step that installs the filter
+	warnings   []string
+}
+
+// newPayload refuses what no steps can be made of.
+func newPayload(p *nsenter.Plan, host Host, spec *specs.Spec, from map[string]string) (*payload, error) {
+	pl := &payload{
+		p: p, host: host, spec: spec.Process, linux: spec.Linux, from: from,
+		proc: nsenter.NoSlot, gate: nsenter.NoSlot,
+	}
+	var err error
+	if pl.caps, pl.warnings, err = capabilitySets(pl.spec.Capabilities, host); err != nil {
+		return nil, err
+	}
+	for _, check := range []func() error{pl.checkRlimits, pl.checkLabels} {
+		if err := check(); err != nil {
+			return nil, err
+		}
+	}
+	return pl, nil
+}
+
+// prepare makes the payload's part of the compilation, and takes hold of what
+// the host has for it.
+func (c *compiler) prepare() error {
+	pl, err := newPayload(c.p, c.in.Host, c.in.Spec, c.in.From)
+	if err != nil {
+		return err
+	}
+	pl.lookup, pl.filter, pl.listener, pl.init, pl.tied = c.in.Lookup, c.in.Filter, c.in.Listener, c.in.Init, c.in.Tied
+	pl.noKeyring, pl.keyringName = c.in.NoNewKeyring, c.in.Keyring
+	pl.check = c.in.Check || c.in.Gate != ""
+	if pl.files, err = openFiles(c.p, c.in.Files, c.from("--preserve-fds")); err != nil {
+		return err
+	}
+	pl.gate = openGate(c.p, c.in.Gate)
+	c.payload = pl
+	return nil
+}
+
+// outside makes the settings that a user namespace would keep the process from
+// making.
+func (c *compiler) outside() error {
+	if !hasUserNamespace(c.in.Spec) {
+		return nil
+	}
+	if c.payload.needsProc() && c.proc == nsenter.NoSlot {
+		c.proc = openProc(c.p, "process")
+	}
+	c.payload.proc = c.proc
+	err := c.payload.privileged()
+	c.payload.outside = true
+	return err
+}
+
+// hasUserNamespace reports whether root in the container is not the host's.
+func hasUserNamespace(s *specs.Spec) bool {
+	return slices.ContainsFunc(s.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.UserNamespace })
 }
 
 // process plans what is left to do once the file systems are in place: the
 // process gives up one power after the other, and then becomes the payload.
 func (c *compiler) process() error {
-	s := c.in.Spec.Process
-	caps, err := capabilitySets(s.Capabilities, c.in.Host.LastCap)
-	if err != nil {
-		return err
-	}
-	pl := &payload{
-		p: c.p, spec: s, id: c.identity, lookup: c.in.Lookup, proc: c.proc, caps: caps,
-		lastCap: c.in.Host.LastCap, filter: c.in.Filter, listener: c.in.Listener,
-		terminal: c.terminal, init: c.in.Init, tied: c.in.Tied, from: c.in.From,
-	}
+	pl := c.payload
+	pl.proc, pl.id, pl.terminal = c.proc, c.identity, c.terminal
 	return pl.add()
 }
 
@@ -56,9 +114,23 @@ func (c *compiler) process() error {
 // those before it needed.
 func (pl *payload) add() error {
 	for _, part := range []func() error{
-		pl.session, pl.oomScore, pl.rlimits, pl.workDir, pl.umask,
-		pl.boundingSet, pl.ids, pl.tie, pl.confine, pl.start, pl.listen,
+		pl.session, pl.privileged, pl.memoryPolicy, pl.personality, pl.labels, pl.workDir, pl.umask,
+		pl.boundingSet, pl.ids, pl.workDirAgain, pl.checkProgram, pl.tie, pl.passFiles, pl.rlimits, pl.confine, pl.start, pl.listen,
 	} {
+		if err := part(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// privileged makes the settings that take a capability of the host's: with a
+// user namespace, they come before it.
+func (pl *payload) privileged() error {
+	if pl.outside {
+		return nil
+	}
+	for _, part := range []func() error{pl.oomScore, pl.raiseLimits, pl.scheduler, pl.ioPriority} {
 		if err := part(); err != nil {
 			return err
 		}
@@ -83,10 +155,7 @@ func (pl *payload) session() error {
 				On(name).For(from, "the terminal is "+name))
 		}
 	}
-	pl.child(nsenter.Call(nsenter.Child, unix.SYS_KEYCTL, nsenter.Int(unix.KEYCTL_JOIN_SESSION_KEYRING), nsenter.Null()).
-		// Keyrings are limited per user; the 200th container must run too.
-		Tolerate(unix.EDQUOT, unix.ENOSYS, unix.EPERM, unix.EACCES).
-		For("default", "keys of the caller's session are not the payload's"))
+	pl.keyring()
 	return nil
 }
 
@@ -126,47 +195,42 @@ func openProc(p *nsenter.Plan, from string) nsenter.Slot {
 	return proc
 }
 
-// rlimitNumber returns the number of a resource limit.
-func rlimitNumber(name string) (int, bool) {
-	names := []string{
-		"CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE",
-		"MEMLOCK", "AS", "LOCKS", "SIGPENDING", "MSGQUEUE", "NICE", "RTPRIO", "RTTIME",
+// workDir changes to the working directory, while root's capabilities may still
+// be needed to get there. openat2 refuses magic links, so that /proc/self/fd/7
+// leads nowhere (CVE-2024-21626).
+func (pl *payload) workDir() error {
+	if cwd := pl.spec.Cwd; cwd == "" || path.Clean(cwd) == "/" {
+		return nil
 	}
-	i := slices.Index(names, strings.TrimPrefix(name, "RLIMIT_"))
-	return i, i >= 0 && strings.HasPrefix(name, "RLIMIT_")
+	if !pl.check {
+		pl.chdir()
+		return nil
+	}
+	// On a network file system root may be the one who must not: the payload's
+	// user tries again.
+	pl.chdir(unix.EACCES, unix.EPERM)
+	return nil
 }
 
-// rlimits sets the resource limits of the spec.
-func (pl *payload) rlimits() error {
-	for _, r := range pl.spec.Rlimits {
-		n, ok := rlimitNumber(r.Type)
-		if !ok {
-			return fmt.Errorf("process.rlimits: unknown limit %q", r.Type)
-		}
-		if r.Soft > r.Hard {
-			return fmt.Errorf("process.rlimits: %s: soft limit %d is above the hard limit %d", r.Type, r.Soft, r.Hard)
-		}
-		pl.child(nsenter.Call(nsenter.Child, unix.SYS_PRLIMIT64, nsenter.Int(0), nsenter.Int(n),
-			nsenter.Ptr(nsenter.Words(fmt.Sprintf("{soft=%d, hard=%d}", r.Soft, r.Hard), r.Soft, r.Hard)), nsenter.Null()).
-			On(r.Type).For(pl.fromField("process.rlimits["+r.Type+"]"), "a limit per process"))
+// workDirAgain is the second try, as the payload's user.
+func (pl *payload) workDirAgain() error {
+	if len(pl.cwdSteps) > 0 {
+		pl.chdir(unix.EACCES, unix.EPERM)
 	}
 	return nil
 }
 
-// workDir changes to the working directory. openat2 refuses magic links, so
-// that /proc/self/fd/7 leads nowhere (CVE-2024-21626).
-func (pl *payload) workDir() error {
-	cwd := pl.spec.Cwd
-	if cwd == "" || path.Clean(cwd) == "/" {
-		return nil
+// chdir plans one try at the working directory.
+func (pl *payload) chdir(ok ...unix.Errno) {
+	from, cwd := pl.fromField("process.cwd"), pl.spec.Cwd
+	if pl.check {
+		pl.cwdSteps = append(pl.cwdSteps, len(pl.p.Steps))
 	}
-	from := pl.fromField("process.cwd")
 	dir := pl.p.NewSlot("working directory")
 	how := nsenter.OpenHow(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
 	pl.child(nsenter.Call(nsenter.Child, unix.SYS_OPENAT2, nsenter.Int(unix.AT_FDCWD), nsenter.Str(cwd), nsenter.Ptr(how), nsenter.Int(24)).
-		To(dir).On(cwd).For(from, "it must lie in the container: links of /proc that lead out are refused"))
-	pl.child(nsenter.Call(nsenter.Child, unix.SYS_FCHDIR, nsenter.Fd(dir)).On(cwd).For(from, "where the payload starts"))
-	return nil
+		To(dir).Tolerate(ok...).On(cwd).For(from, "it must lie in the container: links of /proc that lead out are refused"))
+	pl.child(nsenter.Call(nsenter.Child, unix.SYS_FCHDIR, nsenter.Fd(dir)).Tolerate(ok...).On(cwd).For(from, "where the payload starts"))
 }
 
 // umask sets the file mode mask: the caller's is not the payload's.
@@ -182,7 +246,7 @@ func (pl *payload) umask() error {
 
 // boundingSet drops what no program in the container may ever have.
 func (pl *payload) boundingSet() error {
-	for c := 0; c <= pl.lastCap; c++ {
+	for c := 0; c <= pl.host.LastCap; c++ {
 		if pl.caps.bounding&(1<<c) != 0 {
 			continue
 		}
@@ -224,8 +288,8 @@ func (pl *payload) tie() error {
 // CAP_SYS_ADMIN or no_new_privs, so without the latter it goes in while the
 // process still has its capabilities.
 func (pl *payload) confine() error {
-	all := uint64(1)<<(pl.lastCap+1) - 1
-	if pl.lastCap == 63 {
+	all := uint64(1)<<(pl.host.LastCap+1) - 1
+	if pl.host.LastCap == 63 {
 		all = ^uint64(0)
 	}
 	capsFrom := pl.fromField("process.capabilities")
@@ -250,7 +314,7 @@ func (pl *payload) confine() error {
 // ambient sets the final capability sets and raises the ambient ones.
 func (pl *payload) ambient(drop nsenter.Step, from string) {
 	pl.child(drop)
-	for c := 0; c <= pl.lastCap; c++ {
+	for c := 0; c <= pl.host.LastCap; c++ {
 		if pl.caps.ambient&(1<<c) != 0 {
 			pl.child(nsenter.Call(nsenter.Child, unix.SYS_PRCTL, nsenter.Int(unix.PR_CAP_AMBIENT), nsenter.Int(unix.PR_CAP_AMBIENT_RAISE), nsenter.Int(c), nsenter.Int(0), nsenter.Int(0)).
 				For(from, "a program that is not root keeps it over execve"))
@@ -290,6 +354,7 @@ func (pl *payload) start() error {
 		pl.child(nsenter.Control(nsenter.Child, nsenter.OpInit, "fork: PID 1 stays behind, reaps and forwards signals").
 			For("--init", "programs that are not made to be PID 1 need one"))
 	}
+	pl.wait()
 	from := pl.fromField("process.args")
 	argv := nsenter.StringArray(pl.spec.Args)
 	env := pl.environment()
@@ -303,19 +368,40 @@ func (pl *payload) start() error {
 	return nil
 }
 
-// environment is execve's third argument. HOME comes from the image when the
-// configuration has none.
+// environment is execve's third argument: of a variable that is there twice,
+// the last one. HOME comes from the image when the configuration has none.
 func (pl *payload) environment() nsenter.Arg {
-	if !pl.lookup || hasEnv(pl.spec.Env, "HOME") {
-		return nsenter.Strs(pl.spec.Env)
+	env := lastOfEach(pl.spec.Env)
+	if !lacksHome(env) {
+		return nsenter.Strs(env)
 	}
-	return nsenter.Late(fmt.Sprintf("[%d variables, HOME from the image]", len(pl.spec.Env)+1), func() *nsenter.Data {
-		return nsenter.StringArray(append(slices.Clone(pl.spec.Env), "HOME="+pl.id.Home))
+	env = slices.DeleteFunc(env, func(v string) bool { return v == "HOME=" })
+	return nsenter.Late(fmt.Sprintf("[%d variables, HOME from the image]", len(env)+1), func() *nsenter.Data {
+		return nsenter.StringArray(append(slices.Clone(env), "HOME="+pl.id.Home))
 	})
 }
 
-func hasEnv(env []string, name string) bool {
-	return slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, name+"=") })
+// lacksHome reports whether an environment is without a home folder, so that it
+// is looked up in the image.
+func lacksHome(env []string) bool {
+	return !slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "HOME=") && v != "HOME=" })
+}
+
+// lastOfEach drops the variables that a later one of the same name overrides:
+// which of them a program sees depends on the program.
+func lastOfEach(env []string) []string {
+	last := make(map[string]int, len(env))
+	for i, v := range env {
+		name, _, _ := strings.Cut(v, "=")
+		last[name] = i
+	}
+	out := make([]string, 0, len(env))
+	for i, v := range env {
+		if name, _, _ := strings.Cut(v, "="); last[name] == i {
+			out = append(out, v)
+		}
+	}
+	return out
 }
 
 // defaultPath is where programs are looked for when PATH is not set.
