@@ -111,6 +111,8 @@ func mountCallName(nr uintptr) string { //nolint:cyclop // a table
 		return "fchmodat"
 	case unix.SYS_FCHMOD:
 		return "fchmod"
+	case unix.SYS_FACCESSAT2:
+		return "faccessat2"
 	case unix.SYS_UMASK:
 		return "umask"
 	}

@@ -108,6 +108,8 @@ func TestCall(t *testing.T) {
 		{call(unix.SYS_FCHMODAT, fd, str("null"), num(0o666)), `fchmodat(<root>, "null", 0666)`, ""},
 		{call(unix.SYS_FCHMOD, fd, num(0o620)), `fchmod(<root>, 0620)`, ""},
 		{call(unix.SYS_UMASK, num(0o22)), `umask(022)`, ""},
+		{call(unix.SYS_FACCESSAT2, num(unix.AT_FDCWD), str("/bin/sh"), num(unix.X_OK), num(unix.AT_EACCESS)),
+			`faccessat2(AT_FDCWD, "/bin/sh", X_OK, AT_EACCESS)`, ""},
 
 		{call(unix.SYS_PRCTL, num(unix.PR_CAPBSET_DROP), num(unix.CAP_SYS_ADMIN)), `prctl(PR_CAPBSET_DROP, CAP_SYS_ADMIN)`, ""},
 		{call(unix.SYS_PRCTL, num(unix.PR_CAP_AMBIENT), num(unix.PR_CAP_AMBIENT_RAISE), num(unix.CAP_NET_RAW), num(0), num(0)),

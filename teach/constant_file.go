@@ -32,6 +32,10 @@ func atFlags() family {
 	}}
 }
 
+func accessModes() family {
+	return family{"", false, []constant{{unix.R_OK, "R_OK"}, {unix.W_OK, "W_OK"}, {unix.X_OK, "X_OK"}}}
+}
+
 func openTreeFlags() family {
 	f := atFlags()
 	return family{"", false, []constant{

@@ -72,6 +72,10 @@ func bitFamily(form string) (family, bool) { //nolint:cyclop // a table
 	switch form {
 	case "open_bits":
 		return openBits(), true
+	case "access":
+		return accessModes(), true
+	case "access_at":
+		return family{"AT_", false, []constant{{unix.AT_EACCESS, "EACCESS"}, {unix.AT_SYMLINK_NOFOLLOW, "SYMLINK_NOFOLLOW"}}}, true
 	case "at":
 		return atFlags(), true
 	case "clone":
