@@ -42,7 +42,8 @@ type maker struct {
 	compiled *container.Compiled
 	groups   *cgroup.Manager
 	run      *nsenter.Run
-	files    []*os.File
+	sealed   *nsenter.Sealed
+	agent    *agent
 }
 
 // Create makes a container and leaves its first process waiting for Start. On
@@ -61,6 +62,12 @@ func (m *maker) make(ctx context.Context) error {
 	if err := checkID(m.id); err != nil {
 		return err
 	}
+	if err := m.r.prepare(); err != nil {
+		return err
+	}
+	// Sealing the binary and reading the configuration take the same time.
+	m.sealed = nsenter.Seal(m.r.emptyDir())
+	defer m.sealed.Close()
 	var err error
 	if m.conf, err = readConfig(m.o.Bundle); err != nil {
 		return err
@@ -68,8 +75,9 @@ func (m *maker) make(ctx context.Context) error {
 	if hooks := m.conf.spec.Hooks; hooks != nil && len(hooks.StartContainer) > 0 {
 		m.gated = true
 	}
+	defer func() { m.agent.close() }()
 	// What cannot be, fails here, before anything is made.
-	for _, step := range []func() error{m.checkTerminal, m.compile} {
+	for _, step := range []func() error{m.checkTerminal, m.checkAgent, m.compile} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -100,6 +108,16 @@ func (m *maker) checkTerminal() error {
 	return nil
 }
 
+// checkAgent connects to the agent of a seccomp filter that reports to one.
+func (m *maker) checkAgent() error {
+	if m.conf.spec.Linux == nil {
+		return nil
+	}
+	var err error
+	m.agent, err = dialAgent(m.conf.spec.Linux.Seccomp)
+	return err
+}
+
 // compile makes the plan.
 func (m *maker) compile() error {
 	in, err := m.input()
@@ -127,12 +145,28 @@ func (m *maker) input() (container.Input, error) {
 	if m.gated {
 		in.Gate = m.r.gatePath(m.id)
 	}
+	in.Listener = m.agent.listener(specs.State{
+		Version: m.conf.spec.Version, ID: m.id, Status: specs.StateCreating, Bundle: m.conf.dir, Annotations: m.conf.spec.Annotations,
+	})
+	if in.Files, err = m.files(); err != nil {
+		return in, err
+	}
 	if l := m.conf.spec.Linux; l != nil {
 		if in.Filter, err = seccomp.Compile(l.Seccomp, goarch()); err != nil {
 			return in, fmt.Errorf("linux.seccomp: %w", err)
 		}
 	}
 	return in, nil
+}
+
+// files are the descriptors that the payload inherits, which its environment
+// tells of.
+func (m *maker) files() ([]int, error) {
+	files, env, err := passedFiles(m.r.Getenv, m.o.PreserveFds)
+	if p := m.conf.spec.Process; p != nil && err == nil {
+		p.Env = withListenEnv(p.Env, env)
+	}
+	return files, err
 }
 
 // cgroupPath is a container's group, and whether its parent is berth's own. A
@@ -174,24 +208,27 @@ func (m *maker) claim(ctx context.Context) error {
 	return nil
 }
 
+// prepare makes the folder of all containers, and the empty one in it.
+func (r *Runtime) prepare() error {
+	err := os.Mkdir(r.emptyDir(), 0o700)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = os.MkdirAll(r.emptyDir(), 0o700)
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("make state folder: %w", err)
+	}
+	return nil
+}
+
 // makeFolder makes a container's folder. One that a creator left behind who
 // died before it wrote a record is nobody's.
 func (r *Runtime) makeFolder(ctx context.Context, id string) error {
 	err := os.Mkdir(r.dir(id), 0o700)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := os.MkdirAll(r.emptyDir(), 0o700); err != nil {
-			return fmt.Errorf("make state folder: %w", err)
-		}
-		err = os.Mkdir(r.dir(id), 0o700)
-	}
 	if errors.Is(err, fs.ErrExist) {
 		return r.takeOver(ctx, id)
 	}
 	if err != nil {
 		return fmt.Errorf("make container folder: %w", err)
-	}
-	if err := os.Mkdir(r.emptyDir(), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return errors.Join(fmt.Errorf("make empty folder: %w", err), os.Remove(r.dir(id)))
 	}
 	return nil
 }
@@ -231,7 +268,7 @@ func (m *maker) makeGate(context.Context) error {
 
 // start runs the plan.
 func (m *maker) start(ctx context.Context) error {
-	opts := nsenter.Options{Empty: m.r.emptyDir()}
+	opts := nsenter.Options{Sealed: m.sealed}
 	if m.gated {
 		opts.Memory = m.r.planPath(m.id)
 	}
@@ -275,7 +312,7 @@ func (m *maker) sendTerminal(context.Context) error {
 		return nil
 	}
 	defer unix.Close(m.terminal())
-	return sendDescriptor(m.o.ConsoleSocket, m.terminal(), "/dev/pts/0")
+	return sendDescriptor(m.o.ConsoleSocket, m.terminal(), consoleName)
 }
 
 // sendPidfd gives a pidfd of the payload to who asked for one.
@@ -288,7 +325,7 @@ func (m *maker) sendPidfd(context.Context) error {
 		return err
 	}
 	defer unix.Close(fd)
-	return sendDescriptor(m.o.PidfdSocket, fd, "pidfd")
+	return sendDescriptor(m.o.PidfdSocket, fd, pidfdOfCreate)
 }
 
 func (m *maker) writePidFile(context.Context) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"berth/cgroup"
@@ -22,17 +23,27 @@ type visitor struct {
 	rec      *record
 	groups   *cgroup.Manager
 	compiled *container.Compiled
+	sealed   *nsenter.Sealed
+	agent    *agent
 	run      *nsenter.Run
 }
 
 // Exec runs one more program in a container. It returns the program's exit
 // code, or 0 once a detached one runs.
 func (r *Runtime) Exec(ctx context.Context, id string, o ExecOptions) (int, error) {
-	v := &visitor{r: r, o: o}
+	v := &visitor{r: r, o: o, sealed: nsenter.Seal(r.emptyDir())}
+	defer v.sealed.Close()
 	if err := v.admit(id); err != nil {
 		return 0, err
 	}
-	if err := v.compile(id); err != nil {
+	if !o.Detach && !o.NoSubreaper {
+		if err := adoptOrphans(); err != nil {
+			return 0, err
+		}
+	}
+	err := v.compile(id)
+	defer func() { v.agent.close() }()
+	if err != nil {
 		return 0, err
 	}
 	if err := v.start(ctx); err != nil {
@@ -80,7 +91,6 @@ func (v *visitor) compile(id string) error {
 	if err != nil {
 		return err
 	}
-	spec.Process = v.o.Process
 	host, err := container.DetectHost(cgroupParent)
 	if err != nil {
 		return err
@@ -89,15 +99,34 @@ func (v *visitor) compile(id string) error {
 	if err != nil {
 		return fmt.Errorf("linux.seccomp: %w", err)
 	}
+	if v.agent, err = dialAgent(spec.Linux.Seccomp); err != nil {
+		return err
+	}
+	files, env, err := passedFiles(v.r.Getenv, v.o.PreserveFds)
+	if err != nil {
+		return err
+	}
+	process := *v.o.Process
+	process.Env = withListenEnv(process.Env, env)
+	spec.Process = &process
 	v.compiled, err = container.CompileJoin(container.JoinInput{
-		Host: host, ID: id, Spec: spec, Payload: v.rec.Payload, Groups: v.groups, Filter: filter,
+		Host: host, ID: id, Spec: spec, Payload: v.rec.Payload, Groups: v.groups, Filter: filter, Files: files,
+		Listener: v.agent.listener(v.state()),
 	})
 	return err
 }
 
+// state is the container's state for a seccomp agent.
+func (v *visitor) state() specs.State {
+	return specs.State{
+		Version: v.rec.OCIVersion, ID: v.rec.ID, Status: specs.StateRunning, Pid: v.rec.Payload.PID,
+		Bundle: v.rec.Bundle, Annotations: v.rec.Annotations,
+	}
+}
+
 // start runs the plan.
 func (v *visitor) start(ctx context.Context) error {
-	opts := nsenter.Options{Empty: v.r.emptyDir()}
+	opts := nsenter.Options{Sealed: v.sealed}
 	if v.compiled.Terminal != nil {
 		opts.Keep = []nsenter.Slot{v.compiled.Terminal.Master}
 	} else {
@@ -124,7 +153,7 @@ func (v *visitor) terminal() int {
 func (v *visitor) announce() error {
 	if v.o.ConsoleSocket != "" {
 		defer unix.Close(v.terminal())
-		if err := sendDescriptor(v.o.ConsoleSocket, v.terminal(), "/dev/pts"); err != nil {
+		if err := sendDescriptor(v.o.ConsoleSocket, v.terminal(), consoleName); err != nil {
 			return err
 		}
 	}
@@ -139,7 +168,7 @@ func (v *visitor) announce() error {
 		}
 		file := os.NewFile(uintptr(fd), "pidfd")
 		defer file.Close()
-		if err := sendDescriptor(v.o.PidfdSocket, fd, "pidfd"); err != nil {
+		if err := sendDescriptor(v.o.PidfdSocket, fd, pidfdOfExec); err != nil {
 			return err
 		}
 	}

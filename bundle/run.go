@@ -13,6 +13,11 @@ import (
 // Run makes a container, starts it, and, unless it is detached, waits for its
 // end and deletes it. The code is the payload's exit status.
 func (r *Runtime) Run(ctx context.Context, id string, o RunOptions) (int, error) {
+	if !o.Detach && !o.NoSubreaper {
+		if err := adoptOrphans(); err != nil {
+			return 0, err
+		}
+	}
 	m := &maker{r: r, id: id, o: o.CreateOptions, background: o.Detach}
 	if err := m.make(ctx); err != nil {
 		return 0, err

@@ -19,6 +19,9 @@ type Options struct {
 	// Empty is an empty folder, needed to seal the binary. Below the binary's
 	// own folder it is of no use, and each start copies the binary.
 	Empty string
+	// Sealed is the sealed binary, when it was begun before; else the run
+	// makes one.
+	Sealed *Sealed
 	// Keep lists slots whose descriptors outlive the set-up, such as a
 	// terminal's master. They are the caller's to close, also after an error.
 	Keep []Slot

@@ -10,6 +10,44 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Sealed is a view of this program that nothing in a container can write
+// through, ready for one plan's child.
+type Sealed struct {
+	done chan struct{}
+	fd   int
+	err  error
+}
+
+// Seal starts to seal this program and returns at once: it takes as long as
+// reading a configuration does, and can go on beside it. empty is an empty
+// folder. What no plan takes must be closed.
+func Seal(empty string) *Sealed {
+	s := &Sealed{done: make(chan struct{}), fd: -1}
+	go func() {
+		defer close(s.done)
+		s.fd, s.err = seal(empty)
+	}()
+	return s
+}
+
+// take waits for the descriptor, which is the caller's from then on.
+func (s *Sealed) take() (int, error) {
+	<-s.done
+	fd := s.fd
+	s.fd = -1
+	if s.err == nil && fd < 0 {
+		return -1, fmt.Errorf("seal own binary: it was taken before: %w", unix.EBADF)
+	}
+	return fd, s.err
+}
+
+// Close gives up what no plan has taken.
+func (s *Sealed) Close() {
+	if fd, err := s.take(); err == nil {
+		unix.Close(fd)
+	}
+}
+
 // seal opens a view of our own binary that nothing in a container can write
 // through: an overlay that has lower layers only. Such a file system has no
 // place to write to, whatever is done to its mount, unlike a read-only bind

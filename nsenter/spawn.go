@@ -88,7 +88,11 @@ func (c *child) start(attr *syscall.SysProcAttr, opts Options, theirs int) {
 
 // exec starts the sealed binary with the child's five descriptors.
 func (c *child) exec(attr *syscall.SysProcAttr, opts Options, theirs int) (int, error) {
-	sealed, err := seal(opts.Empty)
+	view := opts.Sealed
+	if view == nil {
+		view = Seal(opts.Empty)
+	}
+	sealed, err := view.take()
 	if err != nil {
 		return 0, err
 	}
