@@ -95,7 +95,7 @@ func TestNoProgram(t *testing.T) {
 		{[]string{"nonesuch"}, `exec: "nonesuch": executable file not found in $PATH`, 127},
 		{[]string{"/nonesuch"}, `exec: "/nonesuch": stat /nonesuch: no such file or directory`, 127},
 		{[]string{"/etc/passwd"}, "permission denied", 126},
-		{[]string{"/etc"}, "permission denied", 126},
+		{[]string{"/etc"}, "", 126},
 	} {
 		s := shell("")
 		s.Process.Args = x.args

@@ -24,6 +24,13 @@ func PlanError(program string, p *nsenter.Plan, results []nsenter.Result, err er
 
 // execError is startError for any program.
 func execError(program string, p *nsenter.Plan, results []nsenter.Result, err error) error {
+	if start := (*StartError)(nil); errors.As(err, &start) {
+		return start // a step has judged already
+	}
+	var judged *StartError
+	if errors.As(err, &judged) {
+		return judged // a step has said it already: see programs.go
+	}
 	if errors.Is(err, nsenter.ErrNoExec) {
 		return noProgram(program, p, results)
 	}
