@@ -63,6 +63,8 @@ type Input struct {
 	// Hooks runs the hooks of the spec that come before the payload; nil when
 	// the spec has none.
 	Hooks HookRunner
+	// MoveDevice moves the network devices of the spec; nil when it has none.
+	MoveDevice DeviceMover
 	// From tells which flag asked for a spec field.
 	From map[string]string
 }
@@ -107,8 +109,8 @@ func Compile(in Input) (*Compiled, error) {
 		add  func() error
 	}{
 		{"payload", c.prepare},
-		{"cgroup", c.cgroup},
 		{"namespaces to join", c.openJoins},
+		{"cgroup", c.cgroup},
 		{"spawn", c.spawn},
 		{"settings of the host's", c.outside},
 		{"namespaces", c.namespaces},
@@ -119,6 +121,7 @@ func Compile(in Input) (*Compiled, error) {
 		{"masks", c.masks},
 		{"files of /proc", c.openProc},
 		{"attach", c.attach},
+		{"hooks", c.hooks},
 		{"enter", c.enter},
 		{"names", c.names},
 		{"sysctl", c.sysctl},
@@ -159,10 +162,12 @@ func validate(s *specs.Spec) error {
 	case s.Process.Cwd != "" && !path.IsAbs(s.Process.Cwd):
 		return fmt.Errorf("process.cwd: %q is not an absolute path", s.Process.Cwd)
 	}
-	if err := checkStrings(s); err != nil {
-		return err
+	for _, check := range []func(*specs.Spec) error{checkStrings, checkNamespaces, checkHooks, unsupported} {
+		if err := check(s); err != nil {
+			return err
+		}
 	}
-	return unsupported(s)
+	return nil
 }
 
 // checkStrings refuses a NUL in what becomes an argument of a system call: the
@@ -209,13 +214,7 @@ func unsupported(s *specs.Spec) error {
 		field string
 		set   bool
 	}{
-		{"hooks", s.Hooks != nil && (len(s.Hooks.CreateRuntime)+len(s.Hooks.CreateContainer)+len(s.Hooks.StartContainer)+
-			len(s.Hooks.Poststart)+len(s.Hooks.Poststop) > 0)},
-		{"linux.uidMappings", len(l.UIDMappings) > 0},
-		{"linux.gidMappings", len(l.GIDMappings) > 0},
-		{"linux.timeOffsets", len(l.TimeOffsets) > 0},
 		{"linux.intelRdt", l.IntelRdt != nil},
-		{"linux.netDevices", len(l.NetDevices) > 0},
 		{"linux.mountLabel", l.MountLabel != ""},
 	} {
 		if f.set {
@@ -245,7 +244,7 @@ func (c *compiler) cgroup() error {
 func (c *compiler) spawn() error {
 	flags := uintptr(0)
 	why := "the process that becomes the payload"
-	if c.newNamespace(specs.PIDNamespace) {
+	if c.newNamespace(specs.PIDNamespace) && !c.forks() {
 		flags |= unix.CLONE_NEWPID
 		why += "; it is PID 1 of a new PID namespace"
 	}
@@ -268,7 +267,7 @@ func (c *compiler) root() error {
 		c.asm.Folder(c.in.Spec.Root.Path, c.in.Spec.Linux.RootfsPropagation, c.from("root.path"))
 		return nil
 	}
-	return c.asm.Overlay(c.in.Layers, c.in.Upper, c.in.Work, c.in.Volatile, c.in.Host.Kernel >= kernelLowerdirPlus)
+	return c.asm.Overlay(c.in.Layers, c.in.Upper, c.in.Work, c.in.Volatile, c.in.Host.Kernel)
 }
 
 // mounts plans the mounts of the spec, in its order.
@@ -350,7 +349,7 @@ func (c *compiler) masks() error {
 
 // attach is where the child takes over: it attaches all mounts.
 func (c *compiler) attach() error {
-	return c.asm.Attach(c.in.Hold, c.in.Spec.Linux.RootfsPropagation)
+	return c.asm.Attach(c.hold(), c.in.Spec.Linux.RootfsPropagation)
 }
 
 // enter makes the root the child's root.
@@ -361,8 +360,12 @@ func (c *compiler) enter() error {
 // openProc opens the host's /proc for the child when a setting is written
 // there.
 func (c *compiler) openProc() error {
-	if c.proc == nsenter.NoSlot && (len(c.in.Spec.Linux.Sysctl) > 0 || c.payload.needsProc()) {
-		c.proc = openProc(c.p, "linux.sysctl")
+	if c.proc == nsenter.NoSlot && (len(c.in.Spec.Linux.Sysctl) > 0 || c.payload.procField() != "") {
+		from := c.payload.procField()
+		if len(c.in.Spec.Linux.Sysctl) > 0 {
+			from = "linux.sysctl"
+		}
+		c.proc = openProc(c.p, from)
 	}
 	return nil
 }

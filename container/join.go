@@ -62,12 +62,15 @@ func CompileJoin(in JoinInput) (*Compiled, error) {
 	}
 	placement := in.Groups.Place(j.p)
 	j.open(placement)
-	if j.payload.needsProc() {
-		j.proc = openProc(j.p, "process")
+	if from := j.payload.procField(); from != "" {
+		j.proc = openProc(j.p, from)
 	}
 	j.identify()
 	if in.Spec.Process.Terminal {
-		t := j.asm.JoinTerminal(j.id.uid(), in.Spec.Process.ConsoleSize)
+		t, err := j.asm.JoinTerminal(j.id.uid(), in.Spec.Process.ConsoleSize)
+		if err != nil {
+			return nil, err
+		}
 		j.terminal = &t
 	}
 	if err := j.enter(placement); err != nil {

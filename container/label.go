@@ -10,10 +10,18 @@ import (
 	"berth/nsenter"
 )
 
-// needsProc reports whether something of the payload is set in a file of the
-// host's /proc.
-func (pl *payload) needsProc() bool {
-	return pl.spec.OOMScoreAdj != nil || pl.spec.ApparmorProfile != "" || pl.spec.SelinuxLabel != ""
+// procField names a field of the payload that is set in a file of the host's
+// /proc; empty without one.
+func (pl *payload) procField() string {
+	switch {
+	case pl.spec.OOMScoreAdj != nil:
+		return "process.oomScoreAdj"
+	case pl.spec.SelinuxLabel != "":
+		return "process.selinuxLabel"
+	case pl.spec.ApparmorProfile != "" && pl.host.AppArmor != "":
+		return "process.apparmorProfile"
+	}
+	return ""
 }
 
 // checkLabels refuses labels that the kernel has no module for, in runc's

@@ -88,8 +88,8 @@ func (c *compiler) outside() error {
 	if !hasUserNamespace(c.in.Spec) {
 		return nil
 	}
-	if c.payload.needsProc() && c.proc == nsenter.NoSlot {
-		c.proc = openProc(c.p, "process")
+	if from := c.payload.procField(); from != "" && c.proc == nsenter.NoSlot {
+		c.proc = openProc(c.p, from)
 	}
 	c.payload.proc = c.proc
 	err := c.payload.privileged()
