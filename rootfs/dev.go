@@ -1,12 +1,11 @@
 package rootfs
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path"
-	"strconv"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -15,20 +14,31 @@ import (
 	"berth/nsenter"
 )
 
-// node is a device file.
-type node struct {
-	name         string
-	major, minor uint32
+// device is a device file that the container gets.
+type device struct {
+	path     string
+	mode     uint32 // with the type
+	rdev     uint64
+	uid, gid uint32
+	owned    bool // uid and gid are asked for
+	from     string
 }
 
-// defaultNodes are the devices that every container has (runtime-spec,
+// defaultDevices are those that every container has (runtime-spec,
 // config-linux.md, "Default Devices"); numbers from the kernel's
 // admin-guide/devices.txt.
-func defaultNodes() []node {
-	return []node{
+func defaultDevices() []device {
+	var list []device
+	for _, n := range []struct {
+		name         string
+		major, minor uint32
+	}{
 		{"null", 1, 3}, {"zero", 1, 5}, {"full", 1, 7},
 		{"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0},
+	} {
+		list = append(list, device{path: "/dev/" + n.name, mode: unix.S_IFCHR | 0o666, rdev: unix.Mkdev(n.major, n.minor), from: "default"})
 	}
+	return list
 }
 
 // defaultLinks are the links of /dev that every container has.
@@ -39,66 +49,85 @@ func defaultLinks() [][2]string {
 	}
 }
 
-// Devices makes the default device files and links, and those of the spec, in
-// the tmpfs at /dev. Without a tmpfs there (a bind mount of the host's /dev)
-// the files are whatever that has.
+// Devices makes the default device files and links, and those of the spec:
+// in the tmpfs at /dev, or where the root has the folder. When /dev is a bind
+// mount, its files are whatever that has.
 func (a *Assembly) Devices(extra []specs.LinuxDevice) error {
-	if a.dev == nsenter.NoSlot {
-		if len(extra) > 0 {
-			return fmt.Errorf("linux.devices: no tmpfs is mounted at /dev to make %s in", extra[0].Path)
+	list, err := readDevices(extra)
+	if err != nil {
+		return err
+	}
+	for _, d := range defaultDevices() {
+		if !slices.ContainsFunc(list, func(x device) bool { return x.path == d.path }) {
+			list = append(list, d)
 		}
-		return nil
 	}
-	const from = "default"
-	for _, n := range defaultNodes() {
-		a.mknod(n.name, unix.S_IFCHR|0o666, unix.Mkdev(n.major, n.minor), from)
-	}
-	for _, l := range defaultLinks() {
-		a.host(nsenter.Call(nsenter.Host, unix.SYS_SYMLINKAT, nsenter.Str(l[1]), nsenter.Fd(a.dev), nsenter.Str(l[0])).
-			On("/dev/"+l[0]).For(from, "programs expect the link"))
-	}
-	for _, d := range extra {
-		if err := a.device(d); err != nil {
+	// The default ones come first, as they always have.
+	slices.SortStableFunc(list, func(x, y device) int {
+		return rank(x) - rank(y)
+	})
+	for _, d := range list {
+		name, inDev := strings.CutPrefix(d.path, "/dev/")
+		switch {
+		case inDev && a.hostDev:
+			continue
+		case inDev && a.dev != nsenter.NoSlot && !a.covered(d.path):
+			err = a.nodeInDev(name, d)
+			a.null = a.null || name == "null" && d.mode&unix.S_IFMT == unix.S_IFCHR && d.rdev == unix.Mkdev(1, 3)
+		default:
+			err = a.nodeInRoot(d)
+		}
+		if err != nil {
 			return err
 		}
 	}
+	if !a.hostDev {
+		a.links()
+	}
 	return nil
 }
 
-// mknod makes a device file in /dev.
-func (a *Assembly) mknod(name string, mode uint32, dev uint64, from string) {
-	a.host(nsenter.Call(nsenter.Host, unix.SYS_MKNODAT, nsenter.Fd(a.dev), nsenter.Str(name), nsenter.Int(mode), nsenter.Int(dev)).
-		On("/dev/"+name).For(from, "the device's name; the device rules say who may open it"))
+// rank sorts the default devices before the others.
+func rank(d device) int {
+	i := slices.IndexFunc(defaultDevices(), func(x device) bool { return x.path == d.path })
+	if i < 0 {
+		return len(defaultDevices())
+	}
+	return i
 }
 
-// device makes one device of the spec.
-func (a *Assembly) device(d specs.LinuxDevice) error {
-	name, ok := strings.CutPrefix(path.Clean(d.Path), "/dev/")
-	if !ok {
-		return fmt.Errorf("linux.devices: path %q is not below /dev", d.Path)
-	}
-	kind, ok := map[string]uint32{"c": unix.S_IFCHR, "u": unix.S_IFCHR, "b": unix.S_IFBLK, "p": unix.S_IFIFO}[d.Type]
-	if !ok {
-		return fmt.Errorf("linux.devices: type %q of %s is none of c, u, b and p", d.Type, d.Path)
-	}
-	for _, n := range defaultNodes() {
-		if n.name == name {
-			return nil
+// readDevices checks the spec's devices. The same one may be there twice.
+func readDevices(extra []specs.LinuxDevice) ([]device, error) {
+	var list []device
+	for i, d := range extra {
+		from := fmt.Sprintf("linux.devices[%d]", i)
+		kind, ok := map[string]uint32{"c": unix.S_IFCHR, "u": unix.S_IFCHR, "b": unix.S_IFBLK, "p": unix.S_IFIFO}[d.Type]
+		n := device{path: path.Clean(d.Path), from: from, owned: d.UID != nil || d.GID != nil, uid: id(d.UID), gid: id(d.GID)}
+		switch {
+		case !ok:
+			return nil, fmt.Errorf("%s.type: type %q of %s is none of c, u, b and p", from, d.Type, d.Path)
+		case !path.IsAbs(d.Path) || n.path == "/":
+			return nil, fmt.Errorf("%s.path: %q is not the absolute path of a file", from, d.Path)
+		case strings.ContainsRune(d.Path, 0):
+			return nil, fmt.Errorf("%s.path: %q contains a NUL", from, d.Path)
+		case kind != unix.S_IFIFO && (d.Major < 0 || d.Major >= 1<<12 || d.Minor < 0 || d.Minor >= 1<<20):
+			return nil, fmt.Errorf("%s: %d:%d is not a device number", from, d.Major, d.Minor)
+		}
+		n.mode = kind | 0o666
+		if d.FileMode != nil {
+			n.mode = kind | uint32(*d.FileMode&fs.ModePerm)
+		}
+		if kind != unix.S_IFIFO {
+			n.rdev = unix.Mkdev(uint32(d.Major), uint32(d.Minor))
+		}
+		at := slices.IndexFunc(list, func(x device) bool { return x.path == n.path })
+		if at < 0 {
+			list = append(list, n)
+		} else if old := list[at]; old.mode&unix.S_IFMT != kind || old.rdev != n.rdev {
+			return nil, fmt.Errorf("%s.path: %s is another device already, by %s", from, d.Path, old.from)
 		}
 	}
-	mode := fs.FileMode(0o666)
-	if d.FileMode != nil {
-		mode = *d.FileMode & fs.ModePerm
-	}
-	const from = "linux.devices"
-	a.parents(name, from)
-	a.mknod(name, kind|uint32(mode), unix.Mkdev(uint32(d.Major), uint32(d.Minor)), from)
-	if d.UID != nil || d.GID != nil {
-		a.host(nsenter.Call(nsenter.Host, unix.SYS_FCHOWNAT, nsenter.Fd(a.dev), nsenter.Str(name),
-			nsenter.Int(id(d.UID)), nsenter.Int(id(d.GID)), nsenter.Int(unix.AT_SYMLINK_NOFOLLOW)).
-			On(d.Path).For(from, "the device's owner as the spec says"))
-	}
-	return nil
+	return list, nil
 }
 
 // id is the id to set; root when the spec names none.
@@ -109,103 +138,123 @@ func id(p *uint32) uint32 {
 	return *p
 }
 
-// parents makes the folders above a device in a subfolder of /dev. The tmpfs
-// is fresh, so there are no links in it to follow.
-func (a *Assembly) parents(name, from string) {
+// covered reports whether a mount was planned on or above a path, below /dev.
+func (a *Assembly) covered(p string) bool {
+	return slices.ContainsFunc(a.trees, func(t tree) bool {
+		return strings.HasPrefix(t.dest, "/dev/") && covers(t.dest, p)
+	})
+}
+
+// nodeInDev makes a device in the tmpfs at /dev. It is fresh, so there are no
+// links in it to follow.
+func (a *Assembly) nodeInDev(name string, d device) error {
+	if err := a.parents(name, d.from); err != nil {
+		return err
+	}
+	a.host(nsenter.Call(nsenter.Host, unix.SYS_MKNODAT, nsenter.Fd(a.dev), nsenter.Str(name), nsenter.Int(d.mode), nsenter.Int(d.rdev)).
+		On(d.path).For(d.from, "the device's name; the device rules say who may open it"))
+	if d.owned || a.users.on {
+		return a.chown(a.dev, name, d.uid, d.gid, d.path, d.from, "the device's owner as the spec says")
+	}
+	return nil
+}
+
+// parents makes the folders above a device in a subfolder of /dev.
+func (a *Assembly) parents(name, from string) error {
 	dir := path.Dir(name)
 	if dir == "." {
-		return
+		return nil
 	}
-	a.parents(dir, from)
+	if err := a.parents(dir, from); err != nil {
+		return err
+	}
 	a.host(nsenter.Call(nsenter.Host, unix.SYS_MKDIRAT, nsenter.Fd(a.dev), nsenter.Str(dir), nsenter.Int(0o755)).
 		Tolerate(unix.EEXIST).On("/dev/"+dir).For(from, "the device is in a folder"))
-}
-
-// Terminal is a container's controlling terminal.
-type Terminal struct {
-	// Master is the host's end, Slave the container's.
-	Master, Slave nsenter.Slot
-}
-
-// Terminal opens a terminal of the container's own devpts, while that is still
-// detached: nothing in the container can be in the way (CVE-2025-52565), and
-// ttyname(3) works inside. owner is the uid of the container's end; size, when
-// it is known, is set before the payload can ask for it.
-func (a *Assembly) Terminal(owner nsenter.Arg, size *specs.Box) (Terminal, error) {
-	const from = "process.terminal"
-	if a.pts == nsenter.NoSlot || a.dev == nsenter.NoSlot {
-		return Terminal{}, fmt.Errorf("%s: a terminal needs a tmpfs at /dev and a devpts at /dev/pts", from)
+	if a.users.on {
+		return a.chown(a.dev, dir, 0, 0, "/dev/"+dir, from, "it belongs to the container's root")
 	}
-	t := Terminal{Master: a.plan.NewSlot("terminal"), Slave: a.plan.NewSlot("tty")}
-	a.host(nsenter.Call(nsenter.Host, unix.SYS_OPENAT, nsenter.Fd(a.pts), nsenter.Str("ptmx"), nsenter.Int(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC), nsenter.Int(0)).
-		To(t.Master).On("/dev/pts/ptmx").For(from, "a new terminal; this end stays with the supervisor"))
-	a.unlock(t, owner, size)
-	console := a.plan.NewSlot("console")
-	at := a.plan.NewSlot("mount point /dev/console")
-	a.host(nsenter.Call(nsenter.Host, unix.SYS_OPENAT, nsenter.Fd(a.dev), nsenter.Str("console"), nsenter.Int(unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_CLOEXEC), nsenter.Int(0o600)).
-		To(at).On("/dev/console").For(from, "a mount point for the terminal"))
-	a.child(nsenter.Call(nsenter.Child, unix.SYS_OPEN_TREE, nsenter.Fd(a.pts), nsenter.Str("0"), nsenter.Int(uint(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC))).
-		To(console).On("/dev/pts/0").For(from, "the terminal's file, as a mount"))
-	a.child(moveMount(console, at, "/dev/console").For(from, "/dev/console is the container's terminal"))
-	return t, nil
+	return nil
 }
 
-// unlock makes a terminal's other end usable and opens it.
-func (a *Assembly) unlock(t Terminal, owner nsenter.Arg, size *specs.Box) {
-	const from = "process.terminal"
-	a.host(nsenter.Call(nsenter.Host, unix.SYS_IOCTL, nsenter.Fd(t.Master), nsenter.Int(unix.TIOCSPTLCK), nsenter.Bytes(make([]byte, 4), "[0]")).
-		On("/dev/pts/ptmx").For(from, "unlock the other end"))
-	a.host(nsenter.Call(nsenter.Host, unix.SYS_IOCTL, nsenter.Fd(t.Master), nsenter.Int(unix.TIOCGPTPEER), nsenter.Int(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)).
-		To(t.Slave).On("/dev/pts/0").For(from, "the container's end"))
-	if size != nil && size.Height > 0 && size.Width > 0 {
-		ws := binary.NativeEndian.AppendUint16(nil, uint16(size.Height))
-		ws = append(binary.NativeEndian.AppendUint16(ws, uint16(size.Width)), 0, 0, 0, 0)
-		a.host(nsenter.Call(nsenter.Host, unix.SYS_IOCTL, nsenter.Fd(t.Master), nsenter.Int(unix.TIOCSWINSZ), nsenter.Bytes(ws, fmt.Sprintf("{rows=%d, cols=%d}", size.Height, size.Width))).
-			On("/dev/pts/0").For("process.consoleSize", "the payload's first look finds the right size"))
+// nodeInRoot makes a device somewhere in the root. One that is there already
+// must be the same (runtime-spec, config-linux.md, "Devices").
+func (a *Assembly) nodeInRoot(d device) error {
+	if _, inChild := a.childParent(d.path); inChild {
+		return fmt.Errorf("%s.path: %s lies in a file system of the kernel's own", d.from, d.path)
 	}
-	a.host(nsenter.Call(nsenter.Host, unix.SYS_FCHOWN, nsenter.Fd(t.Slave), owner, nsenter.Int(-1)).
-		On("/dev/pts/0").For(from, "the container's user may open its terminal by name"))
-}
-
-// JoinTerminal opens a new terminal of a running container's devpts, whose
-// root is in a.Root. The container may have put anything there, so the file is
-// opened without following a link, and must be what it should be.
-func (a *Assembly) JoinTerminal(owner nsenter.Arg, size *specs.Box) Terminal {
-	const from = "process.terminal"
-	t := Terminal{Master: a.plan.NewSlot("terminal"), Slave: a.plan.NewSlot("tty")}
-	a.host(nsenter.Do("open /dev/pts/ptmx of the container", func(h *nsenter.Run) error {
-		fd, err := openPtmx(h.Fd(a.Root))
-		if err == nil {
-			h.SetFd(t.Master, fd)
+	for group, id := range map[bool]uint32{false: d.uid, true: d.gid} {
+		if err := a.users.want(group, id, d.from); err != nil {
+			return err
 		}
-		return err
-	}).On("/dev/pts/ptmx").For(from, "a new terminal; this end stays with the command"))
-	a.unlock(t, owner, size)
-	return t
+	}
+	count := len(a.trees)
+	a.host(nsenter.Do("make the device "+d.path+" in the root", func(h *nsenter.Run) error {
+		dir, err := a.resolver(h, count, true).target(path.Dir(d.path), false)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(dir.fd)
+		return a.node(dir.fd, d)
+	}).On(d.path).For(d.from, "the device's name; the device rules say who may open it"))
+	return nil
 }
 
-// openPtmx opens a root's terminal multiplexer. It makes sure that it is one
-// before it opens it in earnest: opening a device can have effects.
-func openPtmx(root int) (int, error) {
-	fd, err := unix.Openat2(root, "dev/pts/ptmx", &unix.OpenHow{
-		Flags:   unix.O_PATH | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
-	})
+// node makes a device in an open folder.
+func (a *Assembly) node(dir int, d device) error {
+	name := path.Base(d.path)
+	err := a.asRoot(func() error { return unix.Mknodat(dir, name, d.mode, int(d.rdev)) })
+	if errors.Is(err, unix.EEXIST) {
+		var st unix.Stat_t
+		if err := unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+			return fmt.Errorf("stat %s: %w", d.path, err)
+		}
+		if st.Mode&unix.S_IFMT != d.mode&unix.S_IFMT || d.mode&unix.S_IFMT != unix.S_IFIFO && st.Rdev != d.rdev {
+			return fmt.Errorf("%s: %s exists and is something else", d.from, d.path)
+		}
+		return nil
+	}
 	if err != nil {
-		return -1, fmt.Errorf("open /dev/pts/ptmx: %w", err)
+		return fmt.Errorf("mknodat %s: %w", d.path, err)
 	}
-	defer unix.Close(fd)
-	var st unix.Stat_t
-	var fs unix.Statfs_t
-	if err := errors.Join(unix.Fstat(fd, &st), unix.Fstatfs(fd, &fs)); err != nil {
-		return -1, fmt.Errorf("look at /dev/pts/ptmx: %w", err)
+	if !d.owned && !a.users.on {
+		return nil
 	}
-	if st.Mode&unix.S_IFMT != unix.S_IFCHR || st.Rdev != unix.Mkdev(5, 2) || fs.Type != unix.DEVPTS_SUPER_MAGIC {
-		return -1, fmt.Errorf("/dev/pts/ptmx of the container is not a terminal multiplexer")
+	uid, _ := a.users.host(false, d.uid, d.from) // want has seen to it
+	gid, _ := a.users.host(true, d.gid, d.from)
+	return chownAt(dir, name, uid, gid)
+}
+
+// links makes the default links of /dev.
+func (a *Assembly) links() {
+	const from = "default"
+	if a.dev != nsenter.NoSlot {
+		for _, l := range defaultLinks() {
+			a.host(nsenter.Call(nsenter.Host, unix.SYS_SYMLINKAT, nsenter.Str(l[1]), nsenter.Fd(a.dev), nsenter.Str(l[0])).
+				On("/dev/"+l[0]).For(from, "programs expect the link"))
+		}
+		return
 	}
-	master, err := unix.Open("/proc/self/fd/"+strconv.Itoa(fd), unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return -1, fmt.Errorf("open /dev/pts/ptmx: %w", err)
-	}
-	return master, nil
+	count := len(a.trees)
+	a.host(nsenter.Do("make the default links in /dev of the root", func(h *nsenter.Run) error {
+		r := a.resolver(h, count, true)
+		dir, err := r.target("/dev", false)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(dir.fd)
+		if foreign, err := r.foreign(dir); err != nil || foreign {
+			return err // a mount that came along with the root has its own files
+		}
+		for _, l := range defaultLinks() {
+			if l[0] == "ptmx" {
+				// An image's own is a device that opens the host's terminals.
+				_ = unix.Unlinkat(dir.fd, l[0], 0)
+			}
+			err := a.asRoot(func() error { return unix.Symlinkat(l[1], dir.fd, l[0]) })
+			if err != nil && !errors.Is(err, unix.EEXIST) {
+				return fmt.Errorf("symlinkat /dev/%s: %w", l[0], err)
+			}
+		}
+		return nil
+	}).On("/dev").For(from, "programs expect the links"))
 }

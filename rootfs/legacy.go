@@ -1,7 +1,9 @@
 package rootfs
 
 import (
+	"errors"
 	"fmt"
+	"path"
 	"runtime"
 	"strconv"
 	"strings"
@@ -12,29 +14,42 @@ import (
 )
 
 // overlayByMount makes the root on kernels before 6.8, where fsconfig takes
-// all lower layers as one string of at most 255 bytes. mount(2) takes a page of
-// options, and descriptors make the layers' names short.
-func (a *Assembly) overlayByMount(layers []string, upper, work string, volatile bool) error {
+// all lower layers as one string of at most 255 bytes, and, with mapped ids,
+// before 6.15, where overlayfs takes attached mounts only. mount(2) takes a page
+// of options, and descriptors make the layers' names short.
+func (a *Assembly) overlayByMount(layers []string, upper, work string, volatile bool) {
 	root := a.Root
 	a.host(nsenter.Do("mount the overlay in a scratch mount namespace and take a detached copy", func(h *nsenter.Run) error {
-		fd, err := scratchOverlay(layers, upper, work, volatile)
+		o := scratch{layers: layers, upper: upper, work: work, volatile: volatile, label: a.label, userns: -1}
+		if a.users.on {
+			o.userns = h.Fd(a.users.ns)
+		}
+		fd, err := o.make(a.asRoot)
 		if err == nil {
 			h.SetFd(root, fd)
 		}
 		return err
-	}).To(root).On("/").For("image", "this kernel's fsconfig cannot take that many layers"))
-	return nil
+	}).To(root).On("/").For("image", "this kernel's fsconfig cannot take these layers"))
 }
 
-// scratchOverlay mounts an overlay where nobody sees it: on a thread of its
-// own, with a mount namespace of its own, that ends with the goroutine.
-func scratchOverlay(layers []string, upper, work string, volatile bool) (fd int, err error) {
+// scratch is an overlay that is mounted where nobody sees it.
+type scratch struct {
+	layers      []string
+	upper, work string
+	volatile    bool
+	label       string
+	userns      int // whose id mapping the layers get, or -1
+}
+
+// make mounts the overlay on a thread of its own, with a mount namespace of
+// its own, that ends with the goroutine. asRoot makes what shall belong to the
+// container's root.
+func (o *scratch) make(asRoot func(func() error) error) (fd int, err error) {
 	done := make(chan bool)
-	mount := func() {
-		fd, err = mountOverlay(layers, upper, work, volatile)
+	go onScratchThread(func() {
+		fd, err = o.mount(asRoot)
 		close(done)
-	}
-	go onScratchThread(mount)
+	})
 	<-done
 	return fd, err
 }
@@ -59,38 +74,86 @@ func onScratchThread(f func()) {
 	<-found
 }
 
-// mountOverlay runs on the scratch thread.
-func mountOverlay(layers []string, upper, work string, volatile bool) (int, error) {
+// mount runs on the scratch thread.
+func (o *scratch) mount(asRoot func(func() error) error) (int, error) {
 	if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_FS); err != nil {
 		return -1, fmt.Errorf("unshare mount namespace: %w", err)
 	}
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return -1, fmt.Errorf("make / private: %w", err)
 	}
-	// The layers are opened here, not before: overlayfs takes only mounts of
-	// the namespace that asks.
-	names := make([]string, len(layers))
-	for i, l := range layers {
-		fd, err := unix.Open(l, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return -1, fmt.Errorf("open layer %s: %w", l, err)
-		}
-		defer unix.Close(fd)
-		names[i] = "/proc/self/fd/" + strconv.Itoa(fd)
-	}
-	data := "lowerdir=" + strings.Join(names, ":") + ",upperdir=" + escape(upper) + ",workdir=" + escape(work)
-	if volatile {
-		data += ",volatile"
+	data, closeAll, err := o.options()
+	defer closeAll()
+	if err != nil {
+		return -1, err
 	}
 	if len(data) >= 4096 {
-		return -1, fmt.Errorf("mount overlay of %d layers: %w", len(layers), unix.E2BIG)
+		return -1, fmt.Errorf("mount overlay of %d layers: %w", len(o.layers), unix.E2BIG)
 	}
-	if err := unix.Mount("overlay", work, "overlay", 0, data); err != nil {
+	if err := asRoot(func() error { return unix.Mount("overlay", o.work, "overlay", 0, data) }); err != nil {
 		return -1, fmt.Errorf("mount overlay: %w", err)
 	}
-	fd, err := unix.OpenTree(unix.AT_FDCWD, work, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	fd, err := unix.OpenTree(unix.AT_FDCWD, o.work, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
 	if err != nil {
-		return -1, fmt.Errorf("open_tree %s: %w", work, err)
+		return -1, fmt.Errorf("open_tree %s: %w", o.work, err)
+	}
+	return fd, nil
+}
+
+// options opens the layers and writes mount(2)'s data. The layers are opened
+// in the scratch namespace, not before: overlayfs takes only mounts of the
+// namespace that asks.
+func (o *scratch) options() (data string, closeAll func(), err error) {
+	var fds []int
+	closeAll = func() {
+		for _, fd := range fds {
+			unix.Close(fd)
+		}
+	}
+	names := make([]string, len(o.layers))
+	for i, l := range o.layers {
+		fd, err := o.open(l)
+		if err != nil {
+			return "", closeAll, fmt.Errorf("open layer %s: %w", l, err)
+		}
+		fds = append(fds, fd)
+		names[i] = "/proc/self/fd/" + strconv.Itoa(fd)
+	}
+	upper, work := escape(o.upper), escape(o.work)
+	if o.userns >= 0 {
+		fd, err := o.open(path.Dir(o.upper))
+		if err != nil {
+			return "", closeAll, fmt.Errorf("open writable layer: %w", err)
+		}
+		fds = append(fds, fd)
+		parent := "/proc/self/fd/" + strconv.Itoa(fd) + "/"
+		upper, work = parent+escape(path.Base(o.upper)), parent+escape(path.Base(o.work))
+	}
+	data = "lowerdir=" + strings.Join(names, ":") + ",upperdir=" + upper + ",workdir=" + work
+	if o.volatile {
+		data += ",volatile"
+	}
+	if o.label != "" {
+		data += `,context="` + o.label + `"`
+	}
+	return data, closeAll, nil
+}
+
+// open opens a folder; with mapped ids, in a mount of its own, which it
+// attaches over the folder.
+func (o *scratch) open(dir string) (int, error) {
+	if o.userns < 0 {
+		return unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	}
+	fd, err := unix.OpenTree(unix.AT_FDCWD, dir, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
+		return -1, err
+	}
+	if err := setIDMap(fd, unix.AT_EMPTY_PATH, o.userns); err != nil {
+		return -1, errors.Join(err, unix.Close(fd))
+	}
+	if err := unix.MoveMount(fd, "", unix.AT_FDCWD, dir, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+		return -1, errors.Join(fmt.Errorf("move_mount: %w", err), unix.Close(fd))
 	}
 	return fd, nil
 }

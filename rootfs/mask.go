@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -34,11 +35,12 @@ func (a *Assembly) Masks(kind func(path string) Kind) *Masker {
 	return &Masker{a: a, kind: kind, empty: nsenter.NoSlot, null: nsenter.NoSlot}
 }
 
-// Hide covers a path: a file with /dev/null, a folder with an empty one.
+// Hide covers a path: a file with /dev/null, a folder with an empty one. A
+// path that is not absolute is one from the root.
 func (m *Masker) Hide(dest string) error {
-	dest = path.Clean(dest)
-	if !path.IsAbs(dest) || dest == "/" {
-		return fmt.Errorf("linux.maskedPaths: %q is not a path to hide", dest)
+	dest = path.Clean("/" + dest)
+	if dest == "/" {
+		return fmt.Errorf("linux.maskedPaths: the container's root cannot be hidden")
 	}
 	t, ok := m.a.childParent(dest)
 	if !ok {
@@ -48,11 +50,20 @@ func (m *Masker) Hide(dest string) error {
 		}
 		return m.cover(dir, dest, Dir)
 	}
-	kind := m.kind(dest)
+	kind := m.kindOf(t, dest)
 	if kind == Missing {
 		return nil
 	}
 	return m.cover(m.beneath(t, dest, "linux.maskedPaths"), dest, kind)
+}
+
+// kindOf tells what a path in a child-made mount is, by the host's mount of
+// the same kind.
+func (m *Masker) kindOf(t tree, dest string) Kind {
+	if t.kernel != "" {
+		return m.kind(path.Join(t.kernel, strings.TrimPrefix(dest, t.dest)))
+	}
+	return m.kind(dest)
 }
 
 // cover puts something with nothing in it over an open path.
@@ -65,10 +76,7 @@ func (m *Masker) cover(at nsenter.Slot, dest string, kind Kind) error {
 		m.a.child(moveMount(m.emptyFolder(), at, dest).For(from, why))
 		return nil
 	}
-	source, err := m.source(kind)
-	if err != nil {
-		return err
-	}
+	source := m.source(kind)
 	cover := m.a.plan.NewSlot("mask")
 	m.a.child(nsenter.Call(nsenter.Child, unix.SYS_OPEN_TREE, nsenter.Fd(source), noPath(),
 		nsenter.Int(uint(unix.AT_EMPTY_PATH|unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC))).
@@ -77,18 +85,19 @@ func (m *Masker) cover(at nsenter.Slot, dest string, kind Kind) error {
 	return nil
 }
 
-// ReadOnly makes a path read-only.
+// ReadOnly makes a path read-only. A path that is not absolute is one from the
+// root.
 func (m *Masker) ReadOnly(dest string) error {
 	const from = "linux.readonlyPaths"
-	dest = path.Clean(dest)
-	if !path.IsAbs(dest) || dest == "/" {
-		return fmt.Errorf("%s: %q is not a path to protect", from, dest)
+	dest = path.Clean("/" + dest)
+	if dest == "/" {
+		return fmt.Errorf("%s: root.readonly is what makes the root read-only", from)
 	}
 	at := []nsenter.Slot{}
 	if t, ok := m.a.childParent(dest); !ok {
 		file, dir := m.inRoot(dest, from)
 		at = append(at, file, dir)
-	} else if m.kind(dest) != Missing {
+	} else if m.kindOf(t, dest) != Missing {
 		at = append(at, m.beneath(t, dest, from))
 	}
 	for _, slot := range at {
@@ -119,8 +128,7 @@ func (m *Masker) inRoot(dest, from string) (file, dir nsenter.Slot) {
 	a.host(nsenter.Do("open "+dest+" in the root, if it is there", func(h *nsenter.Run) error {
 		h.SetValue(file, -1)
 		h.SetValue(dir, -1)
-		r := resolver{h: h, trees: a.trees[:count]}
-		p, err := r.target(dest, false)
+		p, err := a.resolver(h, count, false).target(dest, false)
 		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
 			return nil
 		}
@@ -140,20 +148,40 @@ func (m *Masker) inRoot(dest, from string) (file, dir nsenter.Slot) {
 
 // source returns what covers a path of a kind. An attached mount is the one
 // to copy from: kernels before 6.15 do not clone detached ones.
-func (m *Masker) source(kind Kind) (nsenter.Slot, error) {
+func (m *Masker) source(kind Kind) nsenter.Slot {
+	const from = "linux.maskedPaths"
 	if kind == Dir {
-		return m.emptyFolder(), nil
+		return m.emptyFolder()
 	}
 	if m.null != nsenter.NoSlot {
-		return m.null, nil
-	}
-	if m.a.dev == nsenter.NoSlot {
-		return m.null, fmt.Errorf("linux.maskedPaths: no tmpfs is mounted at /dev, whose null would cover files")
+		return m.null
 	}
 	m.null = m.a.plan.NewSlot("null")
-	m.a.child(nsenter.Call(nsenter.Child, unix.SYS_OPENAT, nsenter.Fd(m.a.dev), nsenter.Str("null"), nsenter.Int(unix.O_PATH|unix.O_CLOEXEC), nsenter.Int(0)).
-		To(m.null).On("/dev/null").For("linux.maskedPaths", "what covers files"))
-	return m.null, nil
+	dir := m.a.dev
+	if !m.a.null {
+		dir = m.ownNull()
+	}
+	m.a.child(nsenter.Call(nsenter.Child, unix.SYS_OPENAT, nsenter.Fd(dir), nsenter.Str("null"), nsenter.Int(unix.O_PATH|unix.O_CLOEXEC), nsenter.Int(0)).
+		To(m.null).On("/dev/null").For(from, "what covers files"))
+	return m.null
+}
+
+// ownNull plans a file system with nothing but a null device. It is for where
+// the null of /dev is the image's or the caller's: whatever that is, it must
+// not cover what is to be hidden (CVE-2025-31133). It is attached below the
+// root, where entering the root leaves it behind.
+func (m *Masker) ownNull() nsenter.Slot {
+	const from = "linux.maskedPaths"
+	a := m.a
+	ctx, slot := a.plan.NewSlot("tmpfs context"), a.plan.NewSlot("folder of null")
+	a.host(nsenter.Call(nsenter.Host, unix.SYS_FSOPEN, nsenter.Str("tmpfs"), nsenter.Int(unix.FSOPEN_CLOEXEC)).
+		To(ctx).On("tmpfs").For(from, "a null device that is nobody else's"))
+	a.create(ctx, nsenter.Host, from)
+	a.fsmount(ctx, nsenter.Host, slot, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC, "folder of null", from)
+	a.host(nsenter.Call(nsenter.Host, unix.SYS_MKNODAT, nsenter.Fd(slot), nsenter.Str("null"), nsenter.Int(unix.S_IFCHR|0o666), nsenter.Int(unix.Mkdev(1, 3))).
+		On("null").For(from, "what covers files"))
+	a.stash = append(a.stash, slot)
+	return slot
 }
 
 // emptyFolder plans the folder that covers folders: a read-only tmpfs.

@@ -3,6 +3,8 @@ package rootfs
 import (
 	"fmt"
 	"path"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -11,28 +13,139 @@ import (
 	"berth/nsenter"
 )
 
+// Add plans one mount of the spec. from is the flag or field that asked, such
+// as "mounts[3]". A destination that is not absolute is one from the root.
+func (a *Assembly) Add(m specs.Mount, from string) error {
+	o, err := a.check(&m, from)
+	if err != nil {
+		return err
+	}
+	switch {
+	case o.bind:
+		return a.bind(m, o, from)
+	case o.remount:
+		return a.remount(m, o, from)
+	case m.Type == "proc" || m.Type == "sysfs" || m.Type == "mqueue" || m.Type == "cgroup2":
+		if host := a.ofTheHost(m.Type); host != "" {
+			m.Source, o.recursive, o.data = host, true, nil
+			o.recSet |= o.set & unix.MOUNT_ATTR_RDONLY
+			return a.bind(m, o, from)
+		}
+		return a.kernel(m, o, from)
+	}
+	return a.filesystem(m, o, from)
+}
+
+// field names a part of what asked for a mount: a flag has no parts.
+func field(from, name string) string {
+	if strings.HasPrefix(from, "mounts[") {
+		return from + "." + name
+	}
+	return from
+}
+
+// check reads a mount's options and refuses what cannot be meant. It makes the
+// destination absolute.
+func (a *Assembly) check(m *specs.Mount, from string) (options, error) {
+	o, err := parseOptions(m.Options)
+	if err != nil {
+		return o, fmt.Errorf("%s: mount %s: %w", field(from, "options"), m.Destination, err)
+	}
+	if m.Destination == "" {
+		return o, fmt.Errorf("%s: empty", field(from, "destination"))
+	}
+	if strings.ContainsRune(m.Destination+m.Source+m.Type, 0) {
+		return o, fmt.Errorf("%s: mount %q: contains a NUL", from, m.Destination)
+	}
+	m.Destination = path.Clean("/" + m.Destination)
+	o.bind = o.bind || m.Type == "bind"
+	mapped := len(m.UIDMappings) > 0 || len(m.GIDMappings) > 0 || o.idmap
+	for _, x := range []struct {
+		bad   bool
+		field string
+		text  string
+	}{
+		{m.Destination == "/" && (o.bind || !o.remount), "destination", "a mount cannot cover the container's root"},
+		{!o.bind && !o.remount && (m.Type == "" || m.Type == "none"), "type", "a file system's type is needed, or the option bind or rbind"},
+		{o.bind && m.Source == "", "source", "empty"},
+		{o.bind && m.Source != "" && !path.IsAbs(m.Source), "source", fmt.Sprintf("%q is not an absolute path", m.Source)},
+		{o.bind && len(o.data) > 0, "options", fmt.Sprintf("%q is no option of a bind mount", strings.Join(o.data, ","))},
+		{!o.bind && o.remount && len(o.data) > 0, "options", fmt.Sprintf("remount cannot change %q", strings.Join(o.data, ","))},
+		{o.copyUp && (o.bind || m.Type != "tmpfs"), "options", "tmpcopyup is for a tmpfs"},
+		{mapped && !o.bind, "options", "only bind mounts can have mapped ids"},
+		{len(m.UIDMappings) > 0 && len(m.GIDMappings) == 0, "gidMappings", "missing, while there are uidMappings"},
+		{len(m.GIDMappings) > 0 && len(m.UIDMappings) == 0, "uidMappings", "missing, while there are gidMappings"},
+		{o.idmap && len(m.UIDMappings) == 0 && !a.users.on, "options", "idmap needs mappings or a user namespace"},
+	} {
+		if x.bad {
+			return o, fmt.Errorf("%s: mount %s: %s", field(from, x.field), m.Destination, x.text)
+		}
+	}
+	return o, nil
+}
+
+// Shares tells which kinds of namespaces a container with a user namespace has
+// in common with the host. It may not mount what belongs to those, so it is
+// given the host's own mounts of it.
+func (a *Assembly) Shares(kinds ...specs.LinuxNamespaceType) { a.shared = kinds }
+
+// ofTheHost returns the host's mount of a file system that this container may
+// not make one of, or "".
+func (a *Assembly) ofTheHost(kind string) string {
+	shares := func(n specs.LinuxNamespaceType) bool { return a.users.on && slices.Contains(a.shared, n) }
+	switch {
+	case kind == "proc" && shares(specs.PIDNamespace):
+		return "/proc"
+	case kind == "sysfs" && shares(specs.NetworkNamespace):
+		return "/sys"
+	case kind == "mqueue" && shares(specs.IPCNamespace):
+		return "/dev/mqueue"
+	}
+	return ""
+}
+
 // bind plans a bind mount: a copy of the source's mount, with its own
 // attributes and propagation, before anybody in the container can see it.
 func (a *Assembly) bind(m specs.Mount, o options, from string) error {
-	if !path.IsAbs(m.Source) {
-		return fmt.Errorf("%s: mount %s: source %q is not an absolute path", from, m.Destination, m.Source)
-	}
+	recursive := o.recursive || !slices.Contains(m.Options, "bind")
 	slot := a.plan.NewSlot("bind " + m.Destination)
-	a.host(a.clone(nsenter.Host, m.Source, o.recursive || !o.bind).To(slot).For(from, "a copy of the mount at the source, for the container alone"))
+	a.host(a.clone(nsenter.Host, m.Source, recursive).To(slot).For(from, "a copy of the mount at the source, for the container alone"))
+	if o.idmap || len(m.UIDMappings) > 0 {
+		ns, err := a.mappingOf(m, from)
+		if err != nil {
+			return err
+		}
+		a.mapIDs(slot, ns, o.recIDMap, m.Destination, from)
+	}
 	if o.set|o.clear != 0 {
 		a.afterPoints(setattr(nsenter.Host, slot, false, o.set, o.clear, 0).On(m.Destination).For(from, "the options of this mount"), o.set)
 	}
 	if o.recSet|o.recClear != 0 {
 		a.afterPoints(setattr(nsenter.Host, slot, true, o.recSet, o.recClear, 0).On(m.Destination).For(from, "these options hold for the mounts below it too"), o.recSet)
 	}
-	prop := o.propagation
-	if prop == 0 {
-		prop = unix.MS_PRIVATE
+	a.propagate(slot, o, m.Destination, from)
+	if m.Destination == "/dev" {
+		a.hostDev = true
+		a.dev = nsenter.NoSlot
 	}
-	a.host(setattr(nsenter.Host, slot, true, 0, 0, prop).On(m.Destination).
-		For(from, "later mounts on the host do not show up here, or do, as asked"))
-	a.place(m.Destination, slot, false, slot, from)
-	return nil
+	return a.place(placement{dest: m.Destination, slot: slot, like: slot, from: from, strict: m.Type == "proc"})
+}
+
+// propagate sets what a bind mount has in common with its source. Unless asked
+// otherwise that is nothing, also for the mounts below.
+func (a *Assembly) propagate(slot nsenter.Slot, o options, dest, from string) {
+	const why = "later mounts on the host do not show up here, or do, as asked"
+	prop, rec := o.propagation, true
+	switch {
+	case prop == 0:
+		prop = unix.MS_PRIVATE
+	case prop == unix.MS_UNBINDABLE && !o.recPropagation:
+		a.host(setattr(nsenter.Host, slot, true, 0, 0, unix.MS_PRIVATE).On(dest).For(from, why))
+		rec = false
+	}
+	// What is below a mount that is shared or a slave becomes so too, where
+	// mount(8) would leave it as it is on the host: shared with that.
+	a.host(setattr(nsenter.Host, slot, rec, 0, 0, prop).On(dest).For(from, why))
 }
 
 // afterPoints makes a step at once, or, when it makes a mount read-only, once
@@ -45,34 +158,118 @@ func (a *Assembly) afterPoints(s nsenter.Step, set uint64) {
 	a.host(s)
 }
 
+// remount changes a mount that is planned already, as MS_REMOUNT does: the
+// attributes that are not named go.
+func (a *Assembly) remount(m specs.Mount, o options, from string) error {
+	const all = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC |
+		unix.MOUNT_ATTR_NOSYMFOLLOW | unix.MOUNT_ATTR_NODIRATIME
+	i := len(a.trees) - 1
+	for ; i >= 0 && a.trees[i].dest != m.Destination; i-- {
+	}
+	if i < 0 {
+		return fmt.Errorf("%s: mount %s: remount of what no mount before it has made", field(from, "options"), m.Destination)
+	}
+	o.whole()
+	t, clear := a.trees[i], o.clear|all&^o.set
+	if t.child {
+		a.child(setattr(nsenter.Child, t.slot, false, o.set, clear, 0).On(m.Destination).For(from, "the mount's options anew"))
+		return nil
+	}
+	// All of them at the end: mount points are made in it until then.
+	a.readOnly = append(a.readOnly, setattr(nsenter.Host, t.slot, false, o.set, clear, 0).
+		On(m.Destination).For(from, "the mount's options anew"))
+	return nil
+}
+
 // kernel plans a mount that binds to the namespaces of whoever makes it, so
 // the child makes it.
-func (a *Assembly) kernel(m specs.Mount, o options, from string) {
+func (a *Assembly) kernel(m specs.Mount, o options, from string) error {
 	dest := path.Clean(m.Destination)
+	o.whole()
 	ctx, slot := a.plan.NewSlot(m.Type+" context"), a.plan.NewSlot(strings.TrimPrefix(dest, "/"))
 	a.child(nsenter.Call(nsenter.Child, unix.SYS_FSOPEN, nsenter.Str(m.Type), nsenter.Int(unix.FSOPEN_CLOEXEC)).
 		To(ctx).On(m.Type).For(from, "a "+m.Type+" shows the namespaces of the process that makes it"))
-	a.options(ctx, nsenter.Child, m, o, from)
+	if err := a.options(ctx, nsenter.Child, m, o, from); err != nil {
+		return err
+	}
 	a.create(ctx, nsenter.Child, from)
 	a.fsmount(ctx, nsenter.Child, slot, o.set, m.Destination, from)
-	a.place(dest, slot, true, nsenter.NoSlot, from)
+	if o.propagation != 0 {
+		a.child(setattr(nsenter.Child, slot, false, 0, 0, o.propagation).On(m.Destination).For(from, "propagation as asked"))
+	}
+	if m.Type == "mqueue" && a.label != "" {
+		a.labelRoot(slot, dest)
+	}
+	kernel := map[string]string{"proc": "/proc", "sysfs": "/sys"}[m.Type]
+	return a.place(placement{dest: dest, slot: slot, child: true, strict: true, like: nsenter.NoSlot, kernel: kernel, from: from})
+}
+
+// labelRoot labels the root of a file system that takes no context= option.
+func (a *Assembly) labelRoot(slot nsenter.Slot, dest string) {
+	const from = "linux.mountLabel"
+	dir := a.plan.NewSlot(dest)
+	a.child(nsenter.Call(nsenter.Child, unix.SYS_OPENAT, nsenter.Fd(slot), nsenter.Str("."), nsenter.Int(unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC), nsenter.Int(0)).
+		To(dir).On(dest).For(from, "a label is set on an open folder"))
+	a.child(nsenter.Call(nsenter.Child, unix.SYS_FSETXATTR, nsenter.Fd(dir), nsenter.Str("security.selinux"),
+		nsenter.Str(a.label), nsenter.Int(len(a.label)+1), nsenter.Int(0)).On(dest).For(from, "SELinux's label"))
 }
 
 // options sets a file system's own options.
-func (a *Assembly) options(ctx nsenter.Slot, who nsenter.Who, m specs.Mount, o options, from string) {
+func (a *Assembly) options(ctx nsenter.Slot, who nsenter.Who, m specs.Mount, o options, from string) error {
 	if m.Source != "" && who == nsenter.Host {
 		a.config(ctx, who, "source", m.Source, from, "the name that mount tables show")
+	}
+	if o.set&unix.MOUNT_ATTR_RDONLY != 0 && strings.HasPrefix(m.Source, "/") && who == nsenter.Host {
+		a.flag(ctx, who, "ro", from, "the device is not written to")
 	}
 	for _, name := range o.sb {
 		a.flag(ctx, who, name, from, "an option of the whole file system")
 	}
 	for _, d := range o.data {
-		if key, value, ok := strings.Cut(d, "="); ok {
+		key, value, ok := strings.Cut(d, "=")
+		switch {
+		case (key == "uid" || key == "gid") && who == nsenter.Host && a.users.on && ownsFiles(m.Type):
+			id, err := strconv.ParseUint(value, 10, 32)
+			if err != nil {
+				return fmt.Errorf("%s: mount %s: %q is not an id", field(from, "options"), m.Destination, d)
+			}
+			if err := a.owner(ctx, key, uint32(id), from); err != nil {
+				return err
+			}
+		case ok:
 			a.config(ctx, who, key, value, from, "an option of "+m.Type)
-		} else if d != "newinstance" { // what devpts always does by now
+		case d != "newinstance": // what devpts always does by now
 			a.flag(ctx, who, d, from, "an option of "+m.Type)
 		}
 	}
+	if a.users.on && who == nsenter.Host && m.Type == "tmpfs" {
+		for _, key := range []string{"uid", "gid"} {
+			if !o.has(key) {
+				if err := a.owner(ctx, key, 0, from); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	if a.label != "" && m.Type != "proc" && m.Type != "sysfs" && m.Type != "mqueue" && m.Type != "cgroup2" {
+		a.config(ctx, who, "context", a.label, "linux.mountLabel", "SELinux's label for every file")
+	}
+	return nil
+}
+
+// ownsFiles reports whether a file system takes the owner of its files as
+// options, in ids of whoever mounts it.
+func ownsFiles(kind string) bool { return kind == "tmpfs" || kind == "devpts" }
+
+// owner sets an option that is an id of the container.
+func (a *Assembly) owner(ctx nsenter.Slot, key string, id uint32, from string) error {
+	arg, shown, err := a.users.text(key == "gid", id, field(from, "options"))
+	if err != nil {
+		return err
+	}
+	a.host(nsenter.Call(nsenter.Host, unix.SYS_FSCONFIG, nsenter.Fd(ctx), nsenter.Int(unix.FSCONFIG_SET_STRING),
+		nsenter.Str(key), arg, nsenter.Int(0)).On(key+"="+shown).For(from, fmt.Sprintf("it is %d in the user namespace", id)))
+	return nil
 }
 
 // filesystem plans a mount that the host side can make in advance.
@@ -81,10 +278,13 @@ func (a *Assembly) filesystem(m specs.Mount, o options, from string) error {
 		return fmt.Errorf("%s: mount %s: a cgroup mount is planned with the cgroup", from, m.Destination)
 	}
 	dest := path.Clean(m.Destination)
+	o.whole()
 	ctx, slot := a.plan.NewSlot(m.Type+" context"), a.plan.NewSlot(strings.TrimPrefix(dest, "/"))
 	a.host(nsenter.Call(nsenter.Host, unix.SYS_FSOPEN, nsenter.Str(m.Type), nsenter.Int(unix.FSOPEN_CLOEXEC)).
 		To(ctx).On(m.Type).For(from, "a file system of the container's own"))
-	a.options(ctx, nsenter.Host, m, o, from)
+	if err := a.options(ctx, nsenter.Host, m, o, from); err != nil {
+		return err
+	}
 	a.create(ctx, nsenter.Host, from)
 	a.fsmount(ctx, nsenter.Host, slot, o.set&^unix.MOUNT_ATTR_RDONLY, m.Destination, from)
 	if o.set&unix.MOUNT_ATTR_RDONLY != 0 {
@@ -94,12 +294,22 @@ func (a *Assembly) filesystem(m specs.Mount, o options, from string) error {
 	if o.propagation != 0 {
 		a.host(setattr(nsenter.Host, slot, false, 0, 0, o.propagation).On(m.Destination).For(from, "propagation as asked"))
 	}
-	a.place(dest, slot, false, nsenter.NoSlot, from)
+	err := a.place(placement{
+		dest: dest, slot: slot, like: nsenter.NoSlot, copyUp: o.copyUp, from: from,
+		inherit: m.Type == "tmpfs" && !o.has("mode"),
+	})
 	switch {
-	case dest == "/dev" && m.Type == "tmpfs":
-		a.dev = slot
+	case dest == "/dev":
+		// The files of a devtmpfs are the host's too.
+		a.dev, a.hostDev = nsenter.NoSlot, m.Type == "devtmpfs"
+		if m.Type == "tmpfs" && !o.copyUp {
+			a.dev = slot
+		}
 	case dest == "/dev/pts" && m.Type == "devpts":
 		a.pts = slot
+		if err == nil && a.users.on {
+			err = a.chown(slot, "ptmx", 0, 0, "/dev/pts/ptmx", from, "the container's root owns what opens terminals")
+		}
 	}
-	return nil
+	return err
 }

@@ -51,8 +51,7 @@ func (a *Assembly) WorkDir(dir, from string) {
 		return // in /proc or /sys: there is nothing to make
 	}
 	a.host(nsenter.Do("make the working directory "+dir+" in the root, if it is missing", func(h *nsenter.Run) error {
-		r := resolver{h: h, trees: a.trees[:count], make: true}
-		p, err := r.target(dir, false)
+		p, err := a.resolver(h, count, true).target(dir, false)
 		if err == nil {
 			unix.Close(p.fd)
 		}

@@ -11,11 +11,17 @@ import (
 type options struct {
 	bind      bool
 	recursive bool // rbind
+	remount   bool
 	// set and clear are MOUNT_ATTR_* of the mount itself; the rec ones go for
 	// every mount below it too (rro and the like of runtime-spec 1.1).
 	set, clear       uint64
 	recSet, recClear uint64
-	propagation      uint64
+	// propagation is an MS_* flag, 0 when none is asked for; recPropagation
+	// says that it is for every mount below too (rshared and the like).
+	propagation    uint64
+	recPropagation bool
+	// idmap asks for mapped ids, recIDMap also below (ridmap).
+	idmap, recIDMap bool
 	// sb are flags of the file system as a whole, data its own options.
 	sb, data []string
 	copyUp   bool
@@ -86,54 +92,80 @@ func propagationOf(name string) (prop uint64, rec, ok bool) {
 	return 0, false, false
 }
 
-// parseOptions sorts a mount's options.
+// parseOptions sorts a mount's options (runtime-spec, config.md, "Linux mount
+// options"). Of options that contradict each other the last one counts.
 func parseOptions(list []string) (options, error) {
 	var o options
 	for _, name := range list {
-		if err := o.add(name); err != nil {
-			return o, err
+		if strings.ContainsRune(name, 0) {
+			return o, fmt.Errorf("option %q contains a NUL", name)
 		}
+		o.add(name)
 	}
 	return o, nil
 }
 
 // add takes in one option; what no rule knows is the file system's own.
-func (o *options) add(name string) error {
-	switch name {
-	case "", "defaults":
-		return nil
-	case "bind":
-		o.bind = true
-		return nil
-	case "rbind":
-		o.bind, o.recursive = true, true
-		return nil
-	case "sync", "dirsync", "lazytime", "mand", "silent":
-		o.sb = append(o.sb, name)
-		return nil
-	case "async", "nolazytime", "nomand", "loud":
-		return nil // the default
-	case "tmpcopyup":
-		o.copyUp = true
-		return nil
-	case "idmap", "ridmap":
-		return fmt.Errorf("option %q: mappings need a user namespace, which this version does not make", name)
+func (o *options) add(name string) {
+	if o.word(name) {
+		return
 	}
 	if a, ok := attribute(name); ok {
 		o.clear, o.set = o.clear|a.clear, o.set&^(a.clear)|a.set
-		return nil
+		return
 	}
-	if p, _, ok := propagationOf(name); ok {
-		o.propagation = p
-		return nil
+	if p, rec, ok := propagationOf(name); ok {
+		o.propagation, o.recPropagation = p, rec
+		return
 	}
 	if a, ok := attribute(strings.TrimPrefix(name, "r")); ok && strings.HasPrefix(name, "r") {
 		o.recClear, o.recSet = o.recClear|a.clear, o.recSet&^(a.clear)|a.set
-		return nil
-	}
-	if strings.ContainsRune(name, 0) {
-		return fmt.Errorf("option %q contains a NUL", name)
+		return
 	}
 	o.data = append(o.data, name)
-	return nil
+}
+
+// word takes in an option that is neither an attribute nor a propagation.
+func (o *options) word(name string) bool {
+	switch name {
+	case "bind":
+		o.bind, o.recursive = true, false
+	case "rbind":
+		o.bind, o.recursive = true, true
+	case "remount":
+		o.remount = true
+	case "sync", "dirsync", "lazytime", "mand":
+		o.sb = append(o.sb, name)
+	case "tmpcopyup":
+		o.copyUp = true
+	case "idmap":
+		o.idmap, o.recIDMap = true, false
+	case "ridmap":
+		o.idmap, o.recIDMap = true, true
+	case "", "defaults", "async", "nolazytime", "nomand":
+		// what is so anyway
+	case "silent", "loud", "iversion", "noiversion":
+		// mount(2) alone has them: the first two are about the kernel's log,
+		// and file systems with change counters keep them always by now.
+	default:
+		return false
+	}
+	return true
+}
+
+// whole counts the recursive attributes among the mount's own, for a file
+// system that has nothing mounted below it yet.
+func (o *options) whole() {
+	o.clear, o.set = o.clear|o.recClear, o.set&^o.recClear|o.recSet
+	o.recSet, o.recClear = 0, 0
+}
+
+// has reports whether the file system is given an option of this name.
+func (o *options) has(key string) bool {
+	for _, d := range o.data {
+		if name, _, _ := strings.Cut(d, "="); name == key {
+			return true
+		}
+	}
+	return false
 }

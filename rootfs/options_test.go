@@ -38,13 +38,13 @@ func TestParseOptions(t *testing.T) {
 		{"norelatime", options{clear: atime}},
 		{"nostrictatime", options{clear: atime}},
 		{"private", options{propagation: unix.MS_PRIVATE}},
-		{"rprivate", options{propagation: unix.MS_PRIVATE}},
+		{"rprivate", options{propagation: unix.MS_PRIVATE, recPropagation: true}},
 		{"shared", options{propagation: unix.MS_SHARED}},
-		{"rshared", options{propagation: unix.MS_SHARED}},
+		{"rshared", options{propagation: unix.MS_SHARED, recPropagation: true}},
 		{"slave", options{propagation: unix.MS_SLAVE}},
-		{"rslave", options{propagation: unix.MS_SLAVE}},
+		{"rslave", options{propagation: unix.MS_SLAVE, recPropagation: true}},
 		{"unbindable", options{propagation: unix.MS_UNBINDABLE}},
-		{"runbindable", options{propagation: unix.MS_UNBINDABLE}},
+		{"runbindable", options{propagation: unix.MS_UNBINDABLE, recPropagation: true}},
 		{"rro", options{recSet: unix.MOUNT_ATTR_RDONLY}},
 		{"rrw", options{recClear: unix.MOUNT_ATTR_RDONLY}},
 		{"rnosuid", options{recSet: unix.MOUNT_ATTR_NOSUID}},
@@ -56,11 +56,22 @@ func TestParseOptions(t *testing.T) {
 		{"rnoatime", options{recSet: unix.MOUNT_ATTR_NOATIME, recClear: atime}},
 		{"rrelatime", options{recClear: atime}},
 		{"rnosymfollow", options{recSet: unix.MOUNT_ATTR_NOSYMFOLLOW}},
-		{"sync dirsync lazytime mand silent", options{sb: []string{"sync", "dirsync", "lazytime", "mand", "silent"}}},
-		{"async nolazytime nomand loud", options{}},
+		{"rstrictatime", options{recSet: unix.MOUNT_ATTR_STRICTATIME, recClear: atime}},
+		{"ratime", options{recClear: atime}},
+		{"rnorelatime", options{recClear: atime}},
+		{"rnostrictatime", options{recClear: atime}},
+		{"rsymfollow", options{recClear: unix.MOUNT_ATTR_NOSYMFOLLOW}},
+		{"rnodiratime", options{recSet: unix.MOUNT_ATTR_NODIRATIME}},
+		{"rdiratime", options{recClear: unix.MOUNT_ATTR_NODIRATIME}},
+		{"idmap", options{idmap: true}},
+		{"ridmap", options{idmap: true, recIDMap: true}},
+		{"bind rbind", options{bind: true, recursive: true}},
+		{"rbind bind", options{bind: true}},
+		{"sync dirsync lazytime mand", options{sb: []string{"sync", "dirsync", "lazytime", "mand"}}},
+		{"async nolazytime nomand loud silent iversion noiversion", options{}},
 		{"tmpcopyup", options{copyUp: true}},
 		{"size=1m mode=1777 nr_inodes=5", options{data: []string{"size=1m", "mode=1777", "nr_inodes=5"}}},
-		{"remount", options{data: []string{"remount"}}},
+		{"remount", options{remount: true}},
 		// The last word counts.
 		{"ro rw", options{set: 0, clear: unix.MOUNT_ATTR_RDONLY}},
 		{"noatime strictatime", options{set: unix.MOUNT_ATTR_STRICTATIME, clear: atime}},
@@ -72,7 +83,7 @@ func TestParseOptions(t *testing.T) {
 			t.Errorf("%q is %+v, %v; want %+v", x.list, got, err, x.want)
 		}
 	}
-	for _, list := range [][]string{{"idmap"}, {"ridmap"}, {"size=\x00"}} {
+	for _, list := range [][]string{{"size=\x00"}, {"ro\x00"}} {
 		if got, err := parseOptions(list); err == nil {
 			t.Errorf("%q is %+v, want an error", list, got)
 		}

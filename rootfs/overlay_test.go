@@ -53,6 +53,14 @@ func overlayWays(t *testing.T) []bool {
 	return []bool{true, false}
 }
 
+// kernelOf is a version that has lowerdir+, or not.
+func kernelOf(modern bool) int {
+	if modern {
+		return kernelLowerdirPlus
+	}
+	return kernelLowerdirPlus - 1
+}
+
 func testOverlay(t *testing.T, dir string, count int, modern bool) {
 	var layers []string
 	for i := range count {
@@ -72,7 +80,7 @@ func testOverlay(t *testing.T, dir string, count int, modern bool) {
 	}
 	p := &nsenter.Plan{}
 	a := New(p)
-	if err := a.Overlay(layers, upper, work, true, modern); err != nil {
+	if err := a.Overlay(layers, upper, work, true, kernelOf(modern)); err != nil {
 		t.Fatal(err)
 	}
 	p.Add(nsenter.Do("look", func(h *nsenter.Run) error { return checkOverlay(h.Fd(a.Root), count) }))
@@ -105,14 +113,14 @@ func checkOverlay(root, layers int) error {
 
 func TestOverlayErrors(t *testing.T) {
 	needRoot(t)
-	if err := New(&nsenter.Plan{}).Overlay(nil, "/u", "/w", false, true); err == nil {
+	if err := New(&nsenter.Plan{}).Overlay(nil, "/u", "/w", false, 6018); err == nil {
 		t.Error("no layers, and no error")
 	}
 	for _, modern := range overlayWays(t) {
 		dir := t.TempDir()
 		write(t, dir, "upper/x", "work/x")
 		p := &nsenter.Plan{}
-		if err := New(p).Overlay([]string{dir + "/missing"}, dir+"/upper", dir+"/work", false, modern); err != nil {
+		if err := New(p).Overlay([]string{dir + "/missing"}, dir+"/upper", dir+"/work", false, kernelOf(modern)); err != nil {
 			t.Fatal(err)
 		}
 		h, err := p.Start(t.Context(), nsenter.Options{})

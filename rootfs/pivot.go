@@ -24,10 +24,17 @@ func (a *Assembly) Attach(hold, propagation string) error {
 	}
 	a.hold = hold
 	a.isolate(prop)
-	a.plan.Add(nsenter.Call(nsenter.Child, unix.SYS_MOVE_MOUNT, nsenter.Fd(a.Root), noPath(), nsenter.Int(unix.AT_FDCWD), nsenter.Str(hold),
-		nsenter.Int(unix.MOVE_MOUNT_F_EMPTY_PATH)).On(hold).For("root", "the root needs a place before the container can move into it"))
+	for _, slot := range a.stash {
+		a.plan.Add(moveMountTo(slot, hold).For("root", "it must be attached to be copied from, and stays behind"))
+	}
+	to, flags := nsenter.Str(hold), unix.MOVE_MOUNT_F_EMPTY_PATH
+	if a.Inside {
+		to, flags = noPath(), flags|unix.MOVE_MOUNT_T_EMPTY_PATH
+	}
+	a.plan.Add(nsenter.Call(nsenter.Child, unix.SYS_MOVE_MOUNT, nsenter.Fd(a.Root), noPath(), nsenter.Int(unix.AT_FDCWD), to,
+		nsenter.Int(flags)).On(hold).For("root", "the root needs a place before the container can move into it"))
 	a.plan.Add(a.attach...)
-	a.attach = nil
+	a.attach, a.stash = nil, nil
 	return nil
 }
 
@@ -65,6 +72,12 @@ func (a *Assembly) Enter(propagation string, noPivot bool) error {
 	return nil
 }
 
+// moveMountTo attaches a mount to a path of the host.
+func moveMountTo(slot nsenter.Slot, dir string) nsenter.Step {
+	return nsenter.Call(nsenter.Child, unix.SYS_MOVE_MOUNT, nsenter.Fd(slot), noPath(), nsenter.Int(unix.AT_FDCWD), nsenter.Str(dir),
+		nsenter.Int(unix.MOVE_MOUNT_F_EMPTY_PATH)).On(dir)
+}
+
 // rootPropagation reads the spec's rootfsPropagation; none is rprivate.
 func rootPropagation(name string) (prop uint64, rec bool, err error) {
 	if name == "" {
@@ -99,8 +112,7 @@ func (a *Assembly) pivot() {
 
 // cover puts the current folder's mount on top of the host's root.
 func (a *Assembly) cover() {
-	a.plan.Add(nsenter.Call(nsenter.Child, unix.SYS_MOVE_MOUNT, nsenter.Fd(a.Root), noPath(), nsenter.Int(unix.AT_FDCWD), nsenter.Str("/"),
-		nsenter.Int(unix.MOVE_MOUNT_F_EMPTY_PATH)).On("/").For("--no-pivot", "the image covers the host's root"))
+	a.plan.Add(moveMountTo(a.Root, "/").For("--no-pivot", "the image covers the host's root"))
 	a.plan.Add(nsenter.Call(nsenter.Child, unix.SYS_CHROOT, nsenter.Str(".")).On("/").
 		For("--no-pivot", "the root is what lies on top"))
 }

@@ -17,6 +17,8 @@ type tree struct {
 	dest  string // as resolved: no symbolic links
 	slot  nsenter.Slot
 	child bool
+	// kernel is the host's mount of the same kind of file system, or "".
+	kernel string
 }
 
 // maxLinks is how many symbolic links one path may lead through, as in the
@@ -30,8 +32,10 @@ const maxLinks = 40
 type resolver struct {
 	h     *nsenter.Run
 	trees []tree
-	// make says whether missing components are made.
-	make bool
+	// make says whether missing components are made, made that one was.
+	make, made bool
+	// asRoot makes a component as the container's root.
+	asRoot func(func() error) error
 }
 
 // place is a point of a walk.
@@ -83,6 +87,20 @@ func (r *resolver) above(dest string) tree {
 		}
 	}
 	return best
+}
+
+// foreign reports whether a place lies in a mount that was not planned but came
+// with a recursive copy of another one.
+func (r *resolver) foreign(p place) (bool, error) {
+	var ids [2]uint64
+	for i, fd := range []int{p.fd, r.h.Fd(r.above(p.path).slot)} {
+		var st unix.Statx_t
+		if err := unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID, &st); err != nil {
+			return false, fmt.Errorf("statx %s: %w", p.path, err)
+		}
+		ids[i] = st.Mnt_id
+	}
+	return ids[0] != ids[1], nil
 }
 
 // covers reports whether a mount at dir has the resolved path p in it.
@@ -165,7 +183,9 @@ func (r *resolver) step(at place, name string, file bool) (place, string, error)
 	}
 	fd, err := openName(at.fd, name)
 	if errors.Is(err, unix.ENOENT) && r.make {
-		if err = makeName(at.fd, name, file); err == nil || errors.Is(err, unix.EEXIST) {
+		r.made = true
+		err = r.asRoot(func() error { return makeName(at.fd, name, file) })
+		if err == nil || errors.Is(err, unix.EEXIST) {
 			fd, err = openName(at.fd, name)
 		}
 	}
