@@ -38,11 +38,8 @@ type Host struct {
 	PathKind func(path string) rootfs.Kind
 }
 
-// Kernels that have what the plan prefers.
-const (
-	kernelLowerdirPlus = 6008 // overlay's lowerdir+ option
-	kernelMinimum      = 5015
-)
+// kernelMinimum is the oldest kernel that a plan can be made for.
+const kernelMinimum = 5015
 
 // DetectHost looks at this machine.
 func DetectHost(cgroupParent string) (Host, error) {
