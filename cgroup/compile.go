@@ -22,6 +22,10 @@ type Group struct {
 	// or, without one, by cpuacct and pids), on v2 the io, memory and pids
 	// controllers, as far as the host has them.
 	Account bool
+	// Everywhere asks for a group in every hierarchy, for those who find a
+	// container's groups by its path or through /proc/PID/cgroup and take what
+	// they find for the container's own: containerd's metrics and OOM events.
+	Everywhere bool
 	// Share says that Path's parent belongs to berth, so that groups that
 	// hold a shared device filter may stand between it and the container's
 	// group. Without it Path is taken literally, and the filter is attached
@@ -97,6 +101,11 @@ func Compile(p *nsenter.Plan, h Host, g Group, res *specs.LinuxResources) (Place
 	if c.settings, err = l.settings(res); err != nil {
 		return c.out, err
 	}
+	if g.Everywhere {
+		if err := c.cpuset(); err != nil {
+			return c.out, err
+		}
+	}
 	if g.Reuse && !g.Placed {
 		defer c.unoccupied(len(p.Steps))
 	}
@@ -125,7 +134,7 @@ func (c *compiler) devices(res *specs.LinuxResources) error {
 		list = res.Devices
 	}
 	if c.group.Defaults {
-		list = append(slices.Clone(list), DefaultDevices()[1:]...)
+		list = withDefaults(list)
 	}
 	if len(list) == 0 {
 		return nil
@@ -158,13 +167,31 @@ func (c *compiler) devices(res *specs.LinuxResources) error {
 	return err
 }
 
+// cpuset makes a v1 cpuset that no limit asks for usable: it takes no process
+// until it has processors and memory.
+func (c *compiler) cpuset() error {
+	x, _, err := c.host.find("cpuset", "")
+	if err != nil || x == nil || slices.ContainsFunc(c.settings, func(s setting) bool { return s.on == x }) {
+		return err
+	}
+	for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
+		c.settings = append(c.settings, setting{
+			on: x, controller: "cpuset", files: []string{file}, inherit: true,
+			field: "cpu.cpus", why: "as the parent has it: an empty cpuset takes no process",
+		})
+	}
+	return nil
+}
+
 // accounted are the controllers that statistics need.
 func (c *compiler) accounted() []string {
 	switch {
-	case !c.group.Account:
+	case !c.group.Account && !c.group.Everywhere:
 		return nil
 	case c.host.Mode == Unified && c.group.Placed:
 		return nil // systemd's accounting does it
+	case c.host.Mode == Unified && c.group.Everywhere:
+		return []string{"cpuset", "cpu", "io", "memory", "hugetlb", "pids", "rdma", "misc"}
 	case c.host.Mode == Unified:
 		return []string{"io", "memory", "pids"}
 	case c.host.V2() != nil:
@@ -196,6 +223,9 @@ func (c *compiler) wanted() ([]*Hierarchy, error) {
 
 // wants tells whether the container needs a group in a v1 hierarchy.
 func (c *compiler) wants(x *Hierarchy) bool {
+	if c.group.Everywhere {
+		return true
+	}
 	for i := range c.settings {
 		if c.settings[i].on == x {
 			return true

@@ -2,6 +2,7 @@ package cgroup
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -74,6 +75,21 @@ func DefaultDevices() []specs.LinuxDeviceCgroup {
 			r.Minor = number(x[1])
 		}
 		out = append(out, r)
+	}
+	return out
+}
+
+// withDefaults returns a list of rules with those default ones behind it that
+// it does not end with anyway.
+func withDefaults(list []specs.LinuxDeviceCgroup) []specs.LinuxDeviceCgroup {
+	out, last := slices.Clone(list), len(list)
+	for last > 0 && list[last-1].Allow {
+		last--
+	}
+	for _, d := range DefaultDevices()[1:] {
+		if !slices.ContainsFunc(list[last:], func(o specs.LinuxDeviceCgroup) bool { return reflect.DeepEqual(o, d) }) {
+			out = append(out, d)
+		}
 	}
 	return out
 }

