@@ -1,0 +1,232 @@
+package conformance
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"berth/tests/fixture"
+	"berth/tests/ledger"
+)
+
+// TestConformance runs every program against berth, called runc. No more may
+// fail than known.txt names, no program may check less than it does with a
+// runtime that passes it, and nothing may be left behind.
+func TestConformance(t *testing.T) {
+	fixture.NeedRoot(t)
+	where := kind(t)
+	if where == "v1" {
+		t.Skip("needs results of the established runtimes: no v2 or hybrid hierarchy here")
+	}
+	dir, names := programs(t)
+	drivers := []string{"cgroupfs"}
+	if systemd() {
+		drivers = append(drivers, "systemd")
+	}
+	for _, driver := range drivers {
+		t.Run(driver, func(t *testing.T) {
+			fixture.Roots(t)
+			s := suite{dir: dir, runtime: berthAs(t, driver)}
+			for _, name := range names {
+				t.Run(name, func(t *testing.T) { judge(t, s, name, where) })
+			}
+		})
+	}
+}
+
+// judge runs one program in a ledger of its own.
+func judge(t *testing.T, s suite, name, where string) {
+	temp := t.TempDir()
+	l := ledger.Take(t)
+	began := time.Now()
+	o, text := s.run(t, name, temp)
+	t.Logf("%d passed, %d skipped, %d failed in %.1f s", o.passed, o.skipped, len(o.failed), time.Since(began).Seconds())
+	list, unknown := readKnown(t), false
+	for _, check := range o.failed {
+		if k := find(list, name, where, check); k != nil {
+			t.Logf("fails as known: %s: %s", check, k.reason)
+			continue
+		}
+		unknown = true
+		t.Errorf("not ok: %s", check)
+	}
+	for _, peer := range peers() {
+		if seen := readResults(t, where, peer)[name]; len(seen.failed) == 0 && o.passed < seen.passed {
+			unknown = true
+			t.Errorf("only %d checks passed, %d with %s", o.passed, seen.passed, peer)
+		}
+	}
+	if unknown {
+		t.Log(text)
+	}
+	l.Check(t, 5*time.Second)
+}
+
+// systemd tells whether this machine's cgroups can be made by systemd.
+func systemd() bool {
+	_, err := os.Stat("/run/systemd/system")
+	return err == nil && os.Getenv("CONFORMANCE_NO_SYSTEMD") == ""
+}
+
+// berthAs makes a folder in which berth is called runc, and returns the path to
+// call. The programs cannot pass flags, so a script adds the driver's.
+func berthAs(t *testing.T, driver string) string {
+	t.Helper()
+	dir := t.TempDir()
+	runc := filepath.Join(dir, "runc")
+	if err := os.Symlink(fixture.Berth(t), runc); err != nil {
+		t.Fatal(err)
+	}
+	if driver == "cgroupfs" {
+		return runc
+	}
+	return script(t, dir, fmt.Sprintf("exec %s --systemd-cgroup \"$@\"\n", runc))
+}
+
+func script(t *testing.T, dir, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, "runtime")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestRecord writes what the runtime in CONFORMANCE_RECORD (runc, crun, berth or
+// berth-systemd) does, three times over for the established ones, as lines for
+// testdata/results; record.sh collects them.
+func TestRecord(t *testing.T) {
+	who := os.Getenv("CONFORMANCE_RECORD")
+	if who == "" {
+		t.Skip("by design: only record.sh asks for it")
+	}
+	fixture.NeedRoot(t)
+	dir, names := programs(t)
+	s, again := suite{dir: dir}, 1
+	switch who {
+	case "berth":
+		fixture.Roots(t)
+		s.runtime = berthAs(t, "cgroupfs")
+	case "berth-systemd":
+		fixture.Roots(t)
+		s.runtime = berthAs(t, "systemd")
+	case "crun":
+		again, s.away, s.v2only = 3, true, kind(t) != "v2"
+		s.runtime = script(t, t.TempDir(), crunScript)
+	default:
+		again, s.away, s.runtime = 3, true, fixture.NeedTool(t, who)
+	}
+	for _, name := range names {
+		var best outcome
+		for i := range again {
+			o, _ := s.run(t, name, t.TempDir())
+			if i == 0 || len(o.failed) < len(best.failed) {
+				best = o
+			}
+			if len(best.failed) == 0 {
+				break
+			}
+		}
+		fmt.Printf("record\t%s\n", best.line(name))
+	}
+}
+
+// crunScript makes the programs' configs ones that Debian's crun 1.8.1 takes: it
+// refuses a newer ociVersion, and the rule that denies all devices, which it needs
+// CAP_SYS_RESOURCE for.
+const crunScript = `previous=
+for word; do
+	[ "$previous" != --bundle ] || config=$word/config.json
+	previous=$word
+done
+if [ "$1" = create ] && [ -f "$config" ]; then
+	sed -i -e 's/"ociVersion": "1\.[1-9][^"]*"/"ociVersion": "1.0.2"/' "$config"
+	if ! capsh --has-p=cap_sys_resource 2>/dev/null; then
+		tr -d '\n\t' <"$config" | sed 's/"devices": \[{"allow": false,"access": "rwm"}\]/"devices": []/' >"$config.new"
+		mv "$config.new" "$config"
+	fi
+fi
+exec crun "$@"
+`
+
+// TestTable holds docs/conformance.md against testdata/results.
+func TestTable(t *testing.T) {
+	top, err := fixture.Top()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(top, "docs/conformance.md")
+	if os.Getenv("CONFORMANCE_UPDATE") != "" {
+		if err := os.WriteFile(path, []byte(table(t)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(path)
+	if os.IsNotExist(err) && top != "" && os.Getenv("CONFORMANCE_DIR") != "" {
+		t.Skip("by design: the documents are not in the machine")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(text) != table(t) {
+		t.Errorf("docs/conformance.md is not what the results say: CONFORMANCE_UPDATE=1 go test ./tests/conformance -run TestTable")
+	}
+}
+
+// columns are the runs that the table shows, in its order.
+func columns() [][2]string {
+	return [][2]string{
+		{"hybrid", "runc"}, {"hybrid", "crun"}, {"hybrid", "berth"},
+		{"v2", "runc"}, {"v2", "crun"}, {"v2", "berth"}, {"v2", "berth-systemd"},
+	}
+}
+
+// table is the text of docs/conformance.md.
+func table(t *testing.T) string {
+	t.Helper()
+	head, err := os.ReadFile("testdata/table.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	b.Write(head)
+	title, rule := "| program |", "|---|"
+	var all []results
+	var names []string
+	for _, c := range columns() {
+		r := readResults(t, c[0], c[1])
+		all = append(all, r)
+		for name := range r {
+			names = append(names, name)
+		}
+		title += fmt.Sprintf(" %s, %s |", strings.Replace(c[1], "-", ", ", 1), c[0])
+		rule += "---|"
+	}
+	slices.Sort(names)
+	fmt.Fprintf(&b, "%s\n%s\n", title, rule)
+	for _, name := range slices.Compact(names) {
+		fmt.Fprintf(&b, "| %s |", name)
+		for _, r := range all {
+			o, ok := r[name]
+			switch {
+			case !ok:
+				b.WriteString(" not run |")
+			case len(o.failed) == 0:
+				fmt.Fprintf(&b, " pass (%d) |", o.passed)
+			default:
+				fmt.Fprintf(&b, " **fail** (%d of %d) |", len(o.failed), len(o.failed)+o.passed)
+			}
+		}
+		b.WriteString("\n")
+	}
+	b.WriteString("\n## What berth fails, and why\n\n| program | where | check | why |\n|---|---|---|---|\n")
+	for _, k := range readKnown(t) {
+		check := strings.ReplaceAll(strings.TrimSuffix(strings.TrimPrefix(k.check.String(), "^(?:"), ")$"), "|", "\\|")
+		fmt.Fprintf(&b, "| %s | %s | `%s` | %s |\n", k.program, strings.Replace(k.where, "*", "everywhere", 1), check, k.reason)
+	}
+	return b.String()
+}
