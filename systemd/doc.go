@@ -21,8 +21,13 @@
 // are not among them: berth's own BPF filter on the scope's group is attached
 // beside whatever systemd attaches, and stays.
 //
-// Not for this package: making groups, writing control files, and being a
-// systemd service (notify, watchdog, sockets).
+// # What systemd is told by payloads
+//
+// [Notify] relays what a payload says about itself (sd_notify(3)) for as long
+// as it runs, line by line and only what it may say; see [ListenNotify].
+//
+// Not for this package: making groups, writing control files, and passing
+// sockets on.
 package systemd
 
 import "errors"
