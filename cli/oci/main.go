@@ -2,7 +2,6 @@ package oci
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -79,12 +78,7 @@ func (s *session) openBundles() (backend, error) {
 			return nil, fmt.Errorf("find root %s: %w", s.globals.root, err)
 		}
 	}
-	r := any(&bundle.Runtime{Dir: root, Systemd: s.globals.systemd, Dirs: dirs, Warn: s.log.warnf, Getenv: s.getenv})
-	b, whole := r.(backend)
-	if !whole {
-		return nil, errors.New("this build cannot work on containers")
-	}
-	return b, nil
+	return &bundle.Runtime{Dir: root, Systemd: s.globals.systemd, Dirs: dirs, Warn: s.log.warnf, Getenv: s.getenv}, nil
 }
 
 // run reads the global flags, finds the command and gives both to urfave.
