@@ -135,7 +135,7 @@ func (v *visitor) start(ctx context.Context) error {
 	run, err := v.compiled.Plan.Start(ctx, opts)
 	if err != nil {
 		defer run.Close()
-		return fmt.Errorf("exec failed: %w", container.PlanError(v.o.Process.Args[0], v.compiled.Plan, run.Results(), err))
+		return container.PlanError(v.o.Process.Args[0], v.compiled.Plan, run.Results(), err)
 	}
 	v.run = run
 	return nil
