@@ -3,6 +3,7 @@ package conformance
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -40,7 +41,7 @@ func TestConformance(t *testing.T) {
 
 // judge runs one program in a ledger of its own.
 func judge(t *testing.T, s suite, name, where string) {
-	temp := t.TempDir()
+	temp := tempDir(t)
 	l := ledger.Take(t)
 	began := time.Now()
 	o, text := s.run(t, name, temp)
@@ -64,6 +65,17 @@ func judge(t *testing.T, s suite, name, where string) {
 		t.Log(text)
 	}
 	l.Check(t, 5*time.Second)
+}
+
+// tempDir is a folder that everybody may walk to, as in /tmp: a container in a
+// user namespace has to.
+func tempDir(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // systemd tells whether this machine's cgroups can be made by systemd.
@@ -106,7 +118,7 @@ func TestRecord(t *testing.T) {
 	}
 	fixture.NeedRoot(t)
 	dir, names := programs(t)
-	s, again := suite{dir: dir}, 1
+	s, again, root := suite{dir: dir}, 1, ""
 	switch who {
 	case "berth":
 		fixture.Roots(t)
@@ -116,14 +128,17 @@ func TestRecord(t *testing.T) {
 		s.runtime = berthAs(t, "systemd")
 	case "crun":
 		again, s.away, s.v2only = 3, true, kind(t) != "v2"
-		s.runtime = script(t, t.TempDir(), crunScript)
+		root = t.TempDir()
+		s.runtime = script(t, t.TempDir(), fmt.Sprintf(crunScript, root))
 	default:
-		again, s.away, s.runtime = 3, true, fixture.NeedTool(t, who)
+		again, s.away, root = 3, true, t.TempDir()
+		s.runtime = script(t, t.TempDir(), fmt.Sprintf("exec %s --root %s \"$@\"\n", fixture.NeedTool(t, who), root))
 	}
 	for _, name := range names {
 		var best outcome
 		for i := range again {
-			o, _ := s.run(t, name, t.TempDir())
+			o, _ := s.run(t, name, tempDir(t))
+			s.sweep(t, who, root)
 			if i == 0 || len(o.failed) < len(best.failed) {
 				best = o
 			}
@@ -132,6 +147,24 @@ func TestRecord(t *testing.T) {
 			}
 		}
 		fmt.Printf("record\t%s\n", best.line(name))
+	}
+}
+
+// sweep deletes what a program left behind with a peer.
+func (s suite) sweep(t *testing.T, runtime, root string) {
+	t.Helper()
+	if root == "" {
+		return
+	}
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		argv := s.argv(runtime, "--root", root, "delete", "--force", e.Name())
+		if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
+			t.Logf("%s delete: %v: %s", runtime, err, out)
+		}
 	}
 }
 
@@ -150,7 +183,7 @@ if [ "$1" = create ] && [ -f "$config" ]; then
 		mv "$config.new" "$config"
 	fi
 fi
-exec crun "$@"
+exec crun --root %s "$@"
 `
 
 // TestTable holds docs/conformance.md against testdata/results.

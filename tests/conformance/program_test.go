@@ -82,19 +82,24 @@ func kind(t *testing.T) string {
 	return "v1"
 }
 
+// argv is a command where the programs run.
+func (s suite) argv(command ...string) []string {
+	if !s.away {
+		return command
+	}
+	script := `exec "$0" "$@"`
+	if s.v2only {
+		script = "umount -R /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup; " + script
+	}
+	return append([]string{"unshare", "--mount", "--propagation", "private", "sh", "-ec", script}, command...)
+}
+
 // run runs one program; what it makes is below temp. The text is its output.
 func (s suite) run(t *testing.T, name, temp string) (outcome, string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), programLimit)
 	defer cancel()
-	argv := []string{"./" + name}
-	if s.away {
-		script := `exec "$0"`
-		if s.v2only {
-			script = "umount -R /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup; " + script
-		}
-		argv = []string{"unshare", "--mount", "--propagation", "private", "sh", "-ec", script, argv[0]}
-	}
+	argv := s.argv("./" + name)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Dir = s.dir
 	cmd.Env = append(append(os.Environ(), "RUNTIME="+s.runtime, "TMPDIR="+temp), s.env...)
