@@ -22,6 +22,7 @@ const image = "example.org/busy:latest"
 // TestContainerd runs tasks with a containerd, through its shim for runc.
 func TestContainerd(t *testing.T) {
 	fixture.NeedRoot(t)
+	notInMachine(t)
 	takeLedger(t)
 	play(t, newContainerd(t), containerdScenarios())
 }

@@ -16,6 +16,7 @@ import (
 // berth was added to.
 func TestDocker(t *testing.T) {
 	fixture.NeedRoot(t)
+	notInMachine(t)
 	fixture.NeedTool(t, "containerd")
 	takeLedger(t)
 	c := newDocker(t)
@@ -39,7 +40,7 @@ func newDocker(t *testing.T) *caller {
 		remove: []string{"rm", "-f", "-v"},
 		logs:   []string{filepath.Join(data, "dockerd.log")},
 
-		notFound: 126, oomKilled: "true",
+		below: "/" + group + "/below", notFound: 126, oomKilled: "true",
 	}
 	// No bridge and no rule of the host's changes.
 	d := startDaemon(t, c.logs[0], fixture.NeedTool(t, "dockerd"), "--debug", "--experimental",

@@ -75,6 +75,14 @@ func (d *daemon) ready(t *testing.T, c *caller, args ...string) {
 	t.Fatalf("%s does not answer:\n%s", d.cmd.Path, text)
 }
 
+// notInMachine leaves out a caller that the virtual machine has not.
+func notInMachine(t *testing.T) {
+	t.Helper()
+	if os.Getenv("BERTH_VM") != "" {
+		t.Skip("by design: the virtual machine has podman alone, its disk is large enough")
+	}
+}
+
 // takeLedger opens a ledger that is compared when all that the test starts from
 // now on has been stopped.
 func takeLedger(t *testing.T, dirs ...string) {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,12 +18,15 @@ func TestPodman(t *testing.T) {
 	fixture.NeedRoot(t)
 	takeLedger(t, "/run/berth")
 	c := newPodman(t, "runc")
-	play(t, c, append(commonScenarios(), podmanScenarios()...))
+	play(t, c, brief(append(commonScenarios(), podmanScenarios()...)))
 }
 
 // TestPodmanNames runs a few of them under the other names.
 func TestPodmanNames(t *testing.T) {
 	fixture.NeedRoot(t)
+	if testing.Short() {
+		t.Skip("by design: the other names are too slow for -short")
+	}
 	for _, name := range []string{"crun", "berth-runc"} {
 		t.Run(name, func(t *testing.T) {
 			takeLedger(t, "/run/berth")
@@ -38,6 +42,7 @@ func newPodman(t *testing.T, name string) *caller {
 	fixture.NeedTool(t, "conmon")
 	dropCgroups(t, group)
 	run, data := shortDir(t), t.TempDir()
+	t.Cleanup(func() { unmountBelow(t, data) })
 	link := runtimeUnderTest(t, data, name)
 	manager := "cgroupfs"
 	if _, err := os.Stat("/run/systemd/system"); err == nil {
@@ -63,9 +68,16 @@ conmon_env_vars = ["%s"]
 [engine.runtimes]
 %s = [%q]
 `, filepath.Join(data, "network"), manager, filepath.Join(run, "tmp"), name, strings.Join(environment, `", "`), name, link))
-	parent := "/" + group
+	parent, below := "/"+group, "/"+group+"/below"
 	if manager == "systemd" {
-		parent = strings.ReplaceAll(group, "-", "_") + ".slice"
+		parent, below = group+".slice", group+"-below.slice"
+		// systemd keeps a slice that it made for a scope.
+		stop := exec.Command("systemctl", "stop", below, parent, "berth.slice")
+		t.Cleanup(func() {
+			if out, err := stop.CombinedOutput(); err != nil {
+				t.Errorf("stop slices: %v: %s", err, out)
+			}
+		})
 	}
 	flags := []string{"--network", "none", "--cgroup-parent", parent}
 	c := &caller{
@@ -75,12 +87,22 @@ conmon_env_vars = ["%s"]
 		flags:  map[string][]string{"run": flags, "create": flags},
 		remove: []string{"rm", "-f", "-v", "-t", "0", "-i"},
 
-		notFound: 127, oomKilled: "(true|false)",
+		below: below, notFound: 127, oomKilled: "(true|false)",
 	}
 	root := rootFile(t)
 	c.ok(t, "import", "-c", `CMD ["sh"]`, root, "busy")
 	c.ok(t, "import", "-c", `CMD ["sleep", "1000"]`, root, "pause")
 	return c
+}
+
+// brief picks what a short run has the time for: what differs between cgroup
+// versions and their managers.
+func brief(all []scenario) []scenario {
+	if !testing.Short() {
+		return all
+	}
+	wanted := []string{"limits", "stats"}
+	return slices.DeleteFunc(all, func(s scenario) bool { return !slices.Contains(wanted, s.name) })
 }
 
 func podmanScenarios() []scenario {

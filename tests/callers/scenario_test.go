@@ -258,9 +258,9 @@ func limits() []scenario {
 			c.says(t, "^"+c.oomKilled+" 137$", "inspect", "-f", "{{.State.OOMKilled}} {{.State.ExitCode}}", id)
 		}},
 		{"cgroup-parent", func(t *testing.T, c *caller, id string) {
-			c.ok(t, "run", "-d", "--name", id, "--cgroup-parent", "/"+group+"/below", "busy", "sleep", "1000")
+			c.ok(t, "run", "-d", "--name", id, "--cgroup-parent", c.below, "busy", "sleep", "1000")
 			text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", inspectPid(t, c, id)))
-			if err != nil || !strings.Contains(string(text), "/"+group+"/below/") {
+			if err != nil || !strings.Contains(string(text), c.below+"/") {
 				t.Errorf("cgroup %s: %v", text, err)
 			}
 		}},
