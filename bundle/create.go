@@ -89,7 +89,7 @@ func (m *maker) make(ctx context.Context) error {
 		m.makeGate, m.start, m.recordPayload, m.sendTerminal, m.sendPidfd, m.writePidFile,
 	} {
 		if err := step(ctx); err != nil {
-			return errors.Join(err, m.undo(ctx))
+			return errors.Join(err, m.undo(ctx, err))
 		}
 	}
 	return nil
@@ -347,14 +347,18 @@ func writePidFile(name string, pid int) error {
 	return nil
 }
 
-// undo takes back what make has done.
-func (m *maker) undo(ctx context.Context) error {
+// undo takes back what make has done until cause ended it.
+func (m *maker) undo(ctx context.Context, cause error) error {
 	if m.run != nil {
 		// ESRCH is a payload that has ended, or that never was.
 		if err := m.run.Signal(unix.SIGKILL); err == nil {
 			_, _ = m.run.Wait()
 		}
 		m.run.Close()
+	}
+	if errors.Is(cause, cgroup.ErrBusy) {
+		// Whoever is in the group belongs to another container, and must live.
+		return m.r.removeFolder(m.id)
 	}
 	return m.r.clear(ctx, m.rec)
 }

@@ -24,7 +24,7 @@ func (r *Runtime) Run(ctx context.Context, id string, o RunOptions) (int, error)
 	}
 	defer m.run.Close()
 	if err := m.launch(ctx); err != nil {
-		return 0, errors.Join(err, m.undo(ctx))
+		return 0, errors.Join(err, m.undo(ctx, err))
 	}
 	if o.Detach {
 		return 0, nil
