@@ -27,22 +27,21 @@ import (
 // hooks run before accompany or after finish.
 func accompany(run *nsenter.Run, terminal int, stdio container.Stdio) (finish func(), err error) {
 	e := &escort{run: run, stdio: stdio, stop: make(chan struct{}), signals: make(chan os.Signal, 64)}
+	first := []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGPIPE}
+	if terminal >= 0 {
+		first = append(first, unix.SIGWINCH)
+	}
+	// Before anything is copied: a write to a stdout that nobody reads would
+	// end this process.
+	signal.Notify(e.signals, first...)
 	if terminal >= 0 {
 		if e.console, err = startConsole(terminal, stdio); err != nil {
+			signal.Stop(e.signals)
 			return nil, err
 		}
 	}
 	e.subreaper = isSubreaper()
-	first := []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGPIPE}
-	if e.console != nil {
-		first = append(first, unix.SIGWINCH)
-	}
-	signal.Notify(e.signals, first...)
 	e.work.Go(e.forward)
-	if e.console != nil {
-		// The size may have changed before the signal was caught.
-		e.console.resize(stdio)
-	}
 	return e.finish, nil
 }
 
