@@ -2,6 +2,7 @@ package container
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -28,8 +29,23 @@ func namespaceFlag(t specs.LinuxNamespaceType) (flag uintptr, why string, ok boo
 		return unix.CLONE_NEWUTS, "its own host name", true
 	case specs.CgroupNamespace:
 		return unix.CLONE_NEWCGROUP, "its own cgroup is / to it", true
+	case specs.UserNamespace:
+		return unix.CLONE_NEWUSER, "its own user and group ids", true
+	case specs.TimeNamespace:
+		return unix.CLONE_NEWTIME, "its own clocks since boot", true
 	}
 	return 0, "", false
+}
+
+// namespaceFile is what a type is called in /proc/PID/ns.
+func namespaceFile(t specs.LinuxNamespaceType) string {
+	switch t {
+	case specs.MountNamespace:
+		return "mnt"
+	case specs.NetworkNamespace:
+		return "net"
+	}
+	return string(t)
 }
 
 // join is a namespace that exists already.
@@ -40,76 +56,211 @@ type join struct {
 	path string
 }
 
-// newNamespace reports whether the container gets a new namespace of a type.
-func (c *compiler) newNamespace(t specs.LinuxNamespaceType) bool {
-	return slices.ContainsFunc(c.in.Spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool {
-		return n.Type == t && n.Path == ""
-	})
+// namespace returns the entry of a type; nil when the container stays in the
+// host's.
+func namespace(s *specs.Spec, t specs.LinuxNamespaceType) *specs.LinuxNamespace {
+	i := slices.IndexFunc(s.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == t })
+	if i < 0 {
+		return nil
+	}
+	return &s.Linux.Namespaces[i]
 }
 
-// openJoins opens the namespaces that are given by path, on the host side.
-func (c *compiler) openJoins() error {
+// newNamespace reports whether the container gets a new namespace of a type.
+func (c *compiler) newNamespace(t specs.LinuxNamespaceType) bool {
+	n := namespace(c.in.Spec, t)
+	return n != nil && n.Path == ""
+}
+
+// joined returns the namespace of a type that the container joins, or nil.
+func (c *compiler) joined(t specs.LinuxNamespaceType) *join {
+	i := slices.IndexFunc(c.joins, func(j join) bool { return j.kind == t })
+	if i < 0 {
+		return nil
+	}
+	return &c.joins[i]
+}
+
+// checkNamespaces refuses namespaces that cannot be, and settings that need
+// one that is not there.
+func checkNamespaces(s *specs.Spec) error {
 	seen := map[specs.LinuxNamespaceType]bool{}
-	for _, n := range c.in.Spec.Linux.Namespaces {
-		flag, _, ok := namespaceFlag(n.Type)
-		if !ok {
-			return fmt.Errorf("linux.namespaces: %q namespaces are not supported by this version", n.Type)
-		}
-		if seen[n.Type] {
-			return fmt.Errorf("linux.namespaces: %q is there twice", n.Type)
+	for i, n := range s.Linux.Namespaces {
+		field := fmt.Sprintf("linux.namespaces[%d]", i)
+		switch _, _, ok := namespaceFlag(n.Type); {
+		case !ok:
+			return fmt.Errorf("%s.type: %q is not a namespace of this version", field, n.Type)
+		case seen[n.Type]:
+			return fmt.Errorf("%s.type: %q is there twice", field, n.Type)
+		case n.Path != "" && !path.IsAbs(n.Path):
+			return fmt.Errorf("%s.path: %q is not absolute", field, n.Path)
 		}
 		seen[n.Type] = true
-		if n.Path == "" {
-			continue
-		}
-		if !path.IsAbs(n.Path) {
-			return fmt.Errorf("linux.namespaces: path %q is not absolute", n.Path)
-		}
-		from := "linux.namespaces[" + string(n.Type) + "]"
-		j := join{kind: n.Type, flag: flag, slot: c.p.NewSlot(string(n.Type) + " namespace"), path: n.Path}
-		c.p.Add(nsenter.Call(nsenter.Host, unix.SYS_OPENAT, nsenter.Int(unix.AT_FDCWD), nsenter.Str(n.Path), nsenter.Int(unix.O_RDONLY|unix.O_CLOEXEC), nsenter.Int(0)).
-			To(j.slot).On(n.Path).For(from, "the namespace to join"))
-		c.joins = append(c.joins, j)
 	}
 	if !seen[specs.MountNamespace] {
 		return fmt.Errorf("linux.namespaces: a mount namespace is needed, or the root would change for the host")
 	}
+	for _, check := range []func(*specs.Spec) error{checkUserNamespace, checkTimeOffsets, checkNetDevices, checkSysctls, checkNames} {
+		if err := check(s); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// namespaces is the child's first work, while the host assembles the root:
-// making a network namespace alone takes half a millisecond.
-func (c *compiler) namespaces() error {
-	c.p.Add(c.placement.Join...)
-	var flags uintptr
-	var whys []string
+// checkNames refuses names that would become the host's.
+func checkNames(s *specs.Spec) error {
+	if namespace(s, specs.UTSNamespace) != nil {
+		return nil
+	}
+	switch {
+	case s.Hostname != "":
+		return fmt.Errorf("hostname: setting it needs a UTS namespace")
+	case s.Domainname != "":
+		return fmt.Errorf("domainname: setting it needs a UTS namespace")
+	}
+	return nil
+}
+
+// openJoins opens the namespaces that are given by path, on the host side,
+// before anything is made.
+func (c *compiler) openJoins() error {
 	for _, n := range c.in.Spec.Linux.Namespaces {
-		flag, why, _ := namespaceFlag(n.Type)
-		// The PID namespace came with the clone: unshare would give it to
-		// children only.
-		if n.Path == "" && n.Type != specs.PIDNamespace {
-			flags |= flag
-			whys = append(whys, why)
+		if n.Path == "" {
+			continue
+		}
+		flag, _, _ := namespaceFlag(n.Type)
+		from := c.from("linux.namespaces[" + string(n.Type) + "]")
+		j := join{kind: n.Type, flag: flag, slot: c.p.NewSlot(string(n.Type) + " namespace"), path: n.Path}
+		// Not blocking: the path could be a FIFO's.
+		c.p.Add(nsenter.Call(nsenter.Host, unix.SYS_OPENAT, nsenter.Int(unix.AT_FDCWD), nsenter.Str(n.Path), nsenter.Int(unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC), nsenter.Int(0)).
+			To(j.slot).On(n.Path).For(from, "the namespace to join"))
+		c.p.Add(nsenter.Do("make sure that "+n.Path+" is a "+string(n.Type)+" namespace", func(h *nsenter.Run) error {
+			return c.checkJoin(h.Fd(j.slot), j)
+		}).On(n.Path).For(from, "a wrong one is refused while nothing has been made"))
+		c.joins = append(c.joins, j)
+	}
+	return nil
+}
+
+// checkJoin looks at what a path turned out to be.
+func (c *compiler) checkJoin(fd int, j join) error {
+	field := "linux.namespaces[" + string(j.kind) + "].path"
+	kind, err := unix.IoctlRetInt(fd, unix.NS_GET_NSTYPE)
+	if err != nil {
+		return fmt.Errorf("%s: %s is not a namespace: %w", field, j.path, err)
+	}
+	if uintptr(kind) != j.flag {
+		return fmt.Errorf("%s: %s is another type of namespace: %w", field, j.path, unix.EINVAL)
+	}
+	own, err := ownNamespace(fd, j.kind)
+	if err != nil || !own {
+		return err
+	}
+	// What is set there would be set for the host.
+	if setting := c.settingOf(j.kind); setting != "" {
+		return fmt.Errorf("%s: not allowed in the host's %s namespace, which %s is: %w", setting, j.kind, j.path, unix.EPERM)
+	}
+	if j.kind == specs.UserNamespace {
+		return fmt.Errorf("%s: %s is the runtime's own user namespace, which it cannot join: %w", field, j.path, unix.EINVAL)
+	}
+	return nil
+}
+
+// ownNamespace reports whether a descriptor is of the namespace that this
+// process is in.
+func ownNamespace(fd int, kind specs.LinuxNamespaceType) (bool, error) {
+	own := "/proc/self/ns/" + namespaceFile(kind)
+	var theirs, ours unix.Stat_t
+	if err := unix.Fstat(fd, &theirs); err != nil {
+		return false, fmt.Errorf("stat %s namespace: %w", kind, err)
+	}
+	if err := unix.Stat(own, &ours); err != nil {
+		return false, fmt.Errorf("stat %s: %w", own, err)
+	}
+	return theirs.Dev == ours.Dev && theirs.Ino == ours.Ino, nil
+}
+
+// settingOf returns the field of the spec that changes a namespace, or "".
+func (c *compiler) settingOf(kind specs.LinuxNamespaceType) string {
+	s := c.in.Spec
+	switch {
+	case kind == specs.UTSNamespace && s.Hostname != "":
+		return "hostname"
+	case kind == specs.UTSNamespace && s.Domainname != "":
+		return "domainname"
+	case kind == specs.NetworkNamespace && len(s.Linux.NetDevices) > 0:
+		return "linux.netDevices"
+	}
+	for _, key := range slices.Sorted(maps.Keys(s.Linux.Sysctl)) {
+		if ns, _ := sysctlNamespace(strings.ReplaceAll(key, "/", ".")); ns == kind {
+			return "linux.sysctl[" + key + "]"
 		}
 	}
-	fork := false
+	return ""
+}
+
+// forks reports whether the child has to fork once it is in its namespaces:
+// then a new PID namespace comes by that fork too, as it must belong to the
+// user namespace.
+func (c *compiler) forks() bool {
+	return c.joined(specs.PIDNamespace) != nil || c.newNamespace(specs.TimeNamespace) || namespace(c.in.Spec, specs.UserNamespace) != nil
+}
+
+// namespaces is the child's first work, while the host assembles the root:
+// making a network namespace alone takes half a millisecond. Whatever takes
+// powers over the host comes before the user namespace, in which they are gone;
+// what is new comes after it, and so belongs to it.
+func (c *compiler) namespaces() error {
+	c.p.Add(c.placement.Join...)
+	offsets := c.openTimeOffsets()
+	// The user namespace comes last: in it, the child could not join one that
+	// belongs to another.
 	for _, j := range c.joins {
-		c.p.Add(nsenter.Call(nsenter.Child, unix.SYS_SETNS, nsenter.Fd(j.slot), nsenter.Int(j.flag)).On(j.path).
-			For("linux.namespaces["+string(j.kind)+"]", "join the namespace that another container or the host has"))
-		fork = fork || j.kind == specs.PIDNamespace
+		if j.kind != specs.UserNamespace {
+			c.p.Add(j.step())
+		}
 	}
-	if flags != 0 {
-		c.p.Add(nsenter.Call(nsenter.Child, unix.SYS_UNSHARE, nsenter.Int(flags)).
-			For("linux.namespaces", strings.Join(whys, "; ")))
+	if err := c.userNamespace(); err != nil {
+		return err
 	}
-	if fork {
-		c.p.Add(nsenter.Control(nsenter.Child, nsenter.OpFork, "fork into the PID namespace").
-			For("linux.namespaces[pid]", "joining a PID namespace holds for children only"))
+	if flags, why := c.unshared(); flags != 0 {
+		c.p.Add(nsenter.Call(nsenter.Child, unix.SYS_UNSHARE, nsenter.Int(flags)).For("linux.namespaces", why))
+	}
+	c.setTimeOffsets(offsets)
+	if c.forks() {
+		c.p.Add(nsenter.Control(nsenter.Child, nsenter.OpFork, "fork into the namespaces that hold for children").
+			For("linux.namespaces", "joining or making a PID namespace holds for children only, and so does making a time namespace"))
 	}
 	if c.newNamespace(specs.NetworkNamespace) {
 		c.loopback()
 	}
 	return nil
+}
+
+// step is the child's step into a namespace.
+func (j join) step() nsenter.Step {
+	return nsenter.Call(nsenter.Child, unix.SYS_SETNS, nsenter.Fd(j.slot), nsenter.Int(j.flag)).On(j.path).
+		For("linux.namespaces["+string(j.kind)+"]", "join the namespace that another container or the host has")
+}
+
+// unshared returns the flags of the new namespaces that the child makes, but
+// for the user namespace.
+func (c *compiler) unshared() (uintptr, string) {
+	var flags uintptr
+	var whys []string
+	for _, n := range c.in.Spec.Linux.Namespaces {
+		flag, why, _ := namespaceFlag(n.Type)
+		switch {
+		case n.Path != "" || n.Type == specs.UserNamespace:
+		case n.Type == specs.PIDNamespace && !c.forks():
+			// It came with the clone: unshare would give it to children only.
+		default:
+			flags |= flag
+			whys = append(whys, why)
+		}
+	}
+	return flags, strings.Join(whys, "; ")
 }
 
 // loopback brings lo up: programs expect 127.0.0.1 also without a network.
@@ -138,9 +289,6 @@ func (c *compiler) names() error {
 	} {
 		if n.name == "" {
 			continue
-		}
-		if !c.newNamespace(specs.UTSNamespace) && !slices.ContainsFunc(c.joins, func(j join) bool { return j.kind == specs.UTSNamespace }) {
-			return fmt.Errorf("%s: setting it needs a UTS namespace", n.field)
 		}
 		c.p.Add(nsenter.Call(nsenter.Child, n.call, nsenter.Str(n.name), nsenter.Int(len(n.name))).On(n.name).
 			For(c.from(n.field), "the container's own name"))
