@@ -101,6 +101,7 @@ man: ## write docs/man from the commands' own help
 install: build ## install the binary, man pages and completion (DESTDIR, PREFIX)
 	install -D -m 755 berth $(DESTDIR)$(PREFIX)/bin/berth
 	@for page in docs/man/*.1; do [ ! -f "$$page" ] || install -D -m 644 "$$page" "$(DESTDIR)$(PREFIX)/share/man/man1/$${page##*/}"; done
+	@for page in docs/man/*.8; do [ ! -f "$$page" ] || install -D -m 644 "$$page" "$(DESTDIR)$(PREFIX)/share/man/man8/$${page##*/}"; done
 	@[ ! -f docs/completion/berth.bash ] || install -D -m 644 docs/completion/berth.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/berth
 
 # Debian's cross compiler has no musl, so this one is static glibc. The overlay

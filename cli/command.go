@@ -30,6 +30,8 @@ type command struct {
 	// about is the description in the man page; paragraphs are separated by a
 	// blank line.
 	about string
+	// manual is the page of a command whose page is not made here.
+	manual string
 	// min and max count positional arguments.
 	min, max int
 	// mixed tells that flags may stand behind positional arguments.

@@ -7,6 +7,6 @@ func commands() []*command {
 		runCommand(), createCommand(), startCommand(), stopCommand(), killCommand(), rmCommand(),
 		psCommand(), logsCommand(), execCommand(), attachCommand(), inspectCommand(), inspectOf("container"), inspectOf("image"), waitCommand(),
 		importCommand(), imagesCommand(), rmiCommand(),
-		explainCommand(), versionCommand(),
+		explainCommand(), bundlesCommand(), versionCommand(),
 	}
 }

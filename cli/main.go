@@ -135,6 +135,9 @@ func (s *session) bare(ctx context.Context, root []*option, flags []string) erro
 
 // dispatch runs the command that words begin with.
 func (s *session) dispatch(ctx context.Context, words []string) (*command, error) {
+	if words[0] == "oci" && s.program != "docker" {
+		return nil, s.bundles(ctx, words[1:])
+	}
 	c, rest, err := s.find(words)
 	if c == nil {
 		return nil, err

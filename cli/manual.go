@@ -19,7 +19,7 @@ func Manual() []Page {
 	s := newSession(Process{Args: []string{"berth"}, LookupEnv: func(string) (string, bool) { return "", false }})
 	pages := []Page{{Name: "berth", Markdown: overview()}}
 	for _, c := range commands() {
-		if !c.hidden {
+		if !c.hidden && c.manual == "" {
 			pages = append(pages, Page{Name: "berth-" + c.name, Markdown: s.page(c)})
 		}
 	}
@@ -92,12 +92,16 @@ func overview() string {
 		list := slices.DeleteFunc(commands(), func(c *command) bool { return c.hidden || c.category != category })
 		slices.SortFunc(list, func(a, b *command) int { return strings.Compare(a.name, b.name) })
 		for _, c := range list {
-			fmt.Fprintf(&b, "\n**berth-%s(1)**\n:   %s\n", c.name, escape(c.short))
+			page := "berth-" + c.name + "(1)"
+			if c.manual != "" {
+				page = c.manual
+			}
+			fmt.Fprintf(&b, "\n**%s**\n:   %s\n", page, escape(c.short))
 		}
 	}
 	b.WriteString("\n# ENVIRONMENT\n\n**BERTH_ROOT**\n:   Where images and containers are kept (/var/lib/berth).\n\n**BERTH_RUNROOT**\n:   Where what ends with the boot is kept (/run/berth).\n")
 	b.WriteString("\n**DOCKER_CONFIG**\n:   Folder of docker's config.json (~/.docker), whose psFormat, imagesFormat and detachKeys are heeded.\n")
-	b.WriteString("\n**BERTH_MODE**\n:   When set, the name that berth is called by has no say: a link named docker prints berth's texts, too.\n")
+	b.WriteString("\n**BERTH_MODE**\n:   When set, the name that berth is called by has no say: a link named docker prints berth's texts, too. \"oci\" makes any name an OCI runtime's, \"engine\" none.\n")
 	return b.String()
 }
 

@@ -11,7 +11,7 @@ import (
 func createCommand() *command {
 	return &command{
 		name: "create", args: "[OPTIONS] " + idArg, short: "Make a container from a bundle, without starting its program",
-		about: `Create reads config.json in the bundle and makes everything the container needs. Its first process then waits, inside the container, for start(8)'s word; until then it runs nothing of the bundle's.
+		about: `Create reads config.json in the bundle and makes everything the container needs. Its first process then waits, inside the container, for start's word; until then it runs nothing of the bundle's.
 
 The program of the configuration is looked up already: one that is missing or cannot be executed is an error of create.`,
 		min: 1, max: 1,

@@ -13,7 +13,7 @@ import (
 func listCommand() *command {
 	return &command{
 		name: "list", args: "[OPTIONS]", short: "List the containers below the root folder",
-		about: "List shows the containers below --root, as a table or as a JSON array of what state(8) prints.",
+		about: "List shows the containers below --root, as a table or as a JSON array of what state prints.",
 		build: func(s *session) ([]*option, action) {
 			format, quiet := "table", false
 			options := []*option{

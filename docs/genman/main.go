@@ -11,6 +11,7 @@ import (
 	"github.com/cpuguy83/go-md2man/v2/md2man"
 
 	"berth/cli"
+	"berth/cli/oci"
 )
 
 func main() {
@@ -24,7 +25,7 @@ func main() {
 
 // write replaces the pages in a folder; pages of commands that are gone go.
 func write(folder string) error {
-	old, err := filepath.Glob(filepath.Join(folder, "*.1"))
+	old, err := filepath.Glob(filepath.Join(folder, "*.[18]"))
 	if err != nil {
 		return err
 	}
@@ -53,5 +54,6 @@ func pages() map[string][]byte {
 	for _, p := range cli.Manual() {
 		list[p.Name+".1"] = md2man.Render([]byte(p.Markdown))
 	}
+	list["berth-oci.8"] = md2man.Render([]byte(oci.Manual()))
 	return list
 }

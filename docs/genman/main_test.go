@@ -20,7 +20,7 @@ func TestPagesAreCurrent(t *testing.T) {
 			t.Errorf("docs/man/%s is not what the commands say: run make man", name)
 		}
 	}
-	have, err := filepath.Glob(filepath.Join("..", "man", "*.1"))
+	have, err := filepath.Glob(filepath.Join("..", "man", "*.[18]"))
 	if err != nil {
 		t.Fatal(err)
 	}
