@@ -139,7 +139,7 @@ func (m *maker) input() (container.Input, error) {
 		return container.Input{}, err
 	}
 	in := container.Input{
-		Host: host, Spec: m.conf.spec, Hold: m.r.Dir, Cgroup: group, OwnCgroup: own, Account: true,
+		Host: host, Spec: m.conf.spec, Hold: m.r.Dir, Cgroup: group, OwnCgroup: own, Account: true, Everywhere: !own,
 		NoPivot: m.o.NoPivot, NoNewKeyring: m.o.NoNewKeyring,
 	}
 	if m.gated {
