@@ -32,6 +32,14 @@ type Input struct {
 	OwnCgroup bool
 	// Account asks for the controllers that count, also without limits.
 	Account bool
+	// Everywhere asks for a group in every hierarchy.
+	Everywhere bool
+	// Scope has systemd make the group at Cgroup, and move the child into it;
+	// nil: the plan makes the group.
+	Scope *HostStep
+	// Resctrl puts the child into its groups of linux.intelRdt; nil when the
+	// spec has none.
+	Resctrl *HostStep
 	// Filter is the compiled seccomp filter; empty for none.
 	Filter seccomp.Program
 	// Listener takes the listener of a filter that notifies.
@@ -112,6 +120,8 @@ func Compile(in Input) (*Compiled, error) {
 		{"namespaces to join", c.openJoins},
 		{"cgroup", c.cgroup},
 		{"spawn", c.spawn},
+		{"scope", c.scope},
+		{"intelRdt", c.resctrl},
 		{"settings of the host's", c.outside},
 		{"namespaces", c.namespaces},
 		{"root", c.root},
@@ -214,7 +224,6 @@ func unsupported(s *specs.Spec) error {
 		field string
 		set   bool
 	}{
-		{"linux.intelRdt", l.IntelRdt != nil},
 		{"linux.mountLabel", l.MountLabel != ""},
 	} {
 		if f.set {
@@ -224,8 +233,8 @@ func unsupported(s *specs.Spec) error {
 	return nil
 }
 
-// cgroup makes the group and sets its limits before any process exists.
-func (c *compiler) cgroup() error {
+// groups makes the container's group, or takes systemd's, and sets its limits.
+func (c *compiler) groups() error {
 	// The group names its fields from the resources on.
 	from := map[string]string{}
 	for field, flag := range c.in.From {
@@ -235,7 +244,10 @@ func (c *compiler) cgroup() error {
 	}
 	var err error
 	c.placement, err = cgroup.Compile(c.p, c.in.Host.Cgroup,
-		cgroup.Group{Path: c.in.Cgroup, Account: c.in.Account, Share: c.in.OwnCgroup, Reuse: !c.in.OwnCgroup, From: from},
+		cgroup.Group{
+			Path: c.in.Cgroup, Account: c.in.Account, Share: c.in.OwnCgroup, Reuse: !c.in.OwnCgroup,
+			Placed: c.in.Scope != nil, Defaults: true, Everywhere: c.in.Everywhere, From: from,
+		},
 		c.in.Spec.Linux.Resources)
 	return err
 }
