@@ -20,10 +20,11 @@ import (
 // was empty, which says "no input" rather than "end of input"); a stdout that
 // takes no more hangs up the payload's terminal, as closing a window does.
 type console struct {
-	master  int
-	in, out *os.File
-	was     *term.State
-	once    sync.Once
+	master int
+	in     int // descriptor of the caller's stdin, -1 for none
+	out    *os.File
+	was    *term.State
+	once   sync.Once
 
 	// wake ends the waits of both copiers: it is closed by finish.
 	wakeRead, wakeWrite int
@@ -34,7 +35,10 @@ type console struct {
 // terminal the size of the caller's, and copies both ways. It owns master from
 // here on, also after an error.
 func startConsole(master int, stdio container.Stdio) (*console, error) {
-	c := &console{master: master, in: stdio.In, out: stdio.Out}
+	c := &console{master: master, in: -1, out: stdio.Out}
+	if stdio.In != nil {
+		c.in = int(stdio.In.Fd())
+	}
 	var pipe [2]int
 	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
 		unix.Close(master)
@@ -53,7 +57,7 @@ func startConsole(master int, stdio container.Stdio) (*console, error) {
 	}
 	c.resize(stdio)
 	c.output.Go(func() { defer c.restoreOnPanic(); c.copyOutput() })
-	if c.in != nil {
+	if c.in >= 0 {
 		c.input.Go(func() { defer c.restoreOnPanic(); c.copyInput() })
 	}
 	return c, nil
@@ -61,12 +65,12 @@ func startConsole(master int, stdio container.Stdio) (*console, error) {
 
 // raw sets stdin to raw mode if it is a terminal.
 func (c *console) raw() error {
-	if c.in == nil || !term.IsTerminal(int(c.in.Fd())) {
+	if c.in < 0 || !term.IsTerminal(c.in) {
 		return nil
 	}
-	was, err := term.MakeRaw(int(c.in.Fd()))
+	was, err := term.MakeRaw(c.in)
 	if err != nil {
-		return fmt.Errorf("set terminal %s to raw mode: %w", c.in.Name(), err)
+		return fmt.Errorf("set the caller's terminal to raw mode: %w", err)
 	}
 	c.was = was
 	return nil
@@ -77,7 +81,7 @@ func (c *console) restore() {
 	c.once.Do(func() {
 		if c.was != nil {
 			// A terminal that is gone needs no restoring.
-			_ = term.Restore(int(c.in.Fd()), c.was)
+			_ = term.Restore(c.in, c.was)
 		}
 	})
 }

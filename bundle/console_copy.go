@@ -82,14 +82,14 @@ func (c *console) copyInput() {
 	buf := make([]byte, consoleChunk)
 	typed := false
 	for {
-		ready, stopped := c.await(int(c.in.Fd()), unix.POLLIN)
+		ready, stopped := c.await(c.in, unix.POLLIN)
 		if stopped {
 			return
 		}
 		if !ready {
 			continue
 		}
-		n, err := unix.Read(int(c.in.Fd()), buf)
+		n, err := unix.Read(c.in, buf)
 		switch {
 		case err == unix.EINTR || err == unix.EAGAIN:
 			continue

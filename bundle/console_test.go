@@ -150,7 +150,6 @@ func TestConsoleInput(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer c.finish()
 			go func() {
 				_, _ = io.WriteString(w, test.input)
 				w.Close()
@@ -173,10 +172,13 @@ func TestConsoleInput(t *testing.T) {
 				if !test.end || !ok || got.String() != test.input {
 					t.Errorf("the payload read %d bytes to an end, want %d", got.Len(), len(test.input))
 				}
+				c.finish()
 			case <-time.After(500 * time.Millisecond):
 				if test.end {
 					t.Error("the payload has not met an end of input")
 				}
+				c.finish() // hangs up
+				<-ended
 			}
 		})
 	}

@@ -193,6 +193,8 @@ func TestRunTerminal(t *testing.T) {
 	screen.until("all\r\n")
 	screen.until("21 43\r\n")
 	screen.until("ready\r\n")
+	fmt.Fprint(screen.f, "\x03") // Ctrl-C is the payload's
+	screen.until("int\r\n")
 	if err := unix.IoctlSetWinsize(master, unix.TIOCSWINSZ, &unix.Winsize{Row: 7, Col: 8}); err != nil {
 		t.Fatal(err)
 	}
@@ -201,8 +203,6 @@ func TestRunTerminal(t *testing.T) {
 	if err := unix.Kill(os.Getpid(), unix.SIGWINCH); err != nil {
 		t.Fatal(err)
 	}
-	fmt.Fprint(screen.f, "\x03") // Ctrl-C is the payload's
-	screen.until("int\r\n")
 	screen.until("7 8\r\n")
 	fmt.Fprint(screen.f, "typed\r")
 	screen.until("line typed\r\n")
