@@ -3,6 +3,7 @@ package container
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -172,7 +173,7 @@ func validate(s *specs.Spec) error {
 	case s.Process.Cwd != "" && !path.IsAbs(s.Process.Cwd):
 		return fmt.Errorf("process.cwd: %q is not an absolute path", s.Process.Cwd)
 	}
-	for _, check := range []func(*specs.Spec) error{checkStrings, checkNamespaces, checkHooks, unsupported} {
+	for _, check := range []func(*specs.Spec) error{checkStrings, checkNamespaces, checkHooks} {
 		if err := check(s); err != nil {
 			return err
 		}
@@ -211,23 +212,6 @@ func checkStrings(s *specs.Spec) error {
 			if strings.IndexByte(v, 0) >= 0 {
 				return fmt.Errorf("%s: %q contains a NUL", f.name, v)
 			}
-		}
-	}
-	return nil
-}
-
-// unsupported names the first field that this version cannot honour: ignoring
-// one could leave a container less confined than its author believes.
-func unsupported(s *specs.Spec) error {
-	l := s.Linux
-	for _, f := range []struct {
-		field string
-		set   bool
-	}{
-		{"linux.mountLabel", l.MountLabel != ""},
-	} {
-		if f.set {
-			return fmt.Errorf("%s: not supported by this version", f.field)
 		}
 	}
 	return nil
@@ -272,6 +256,8 @@ func (c *compiler) spawn() error {
 
 // root makes the root file system.
 func (c *compiler) root() error {
+	c.asm.Label(c.in.Spec.Linux.MountLabel)
+	c.asm.Shares(c.shared()...)
 	if len(c.in.Layers) == 0 {
 		if c.in.Spec.Root.Path == "" {
 			return fmt.Errorf("root.path: empty")
@@ -280,6 +266,18 @@ func (c *compiler) root() error {
 		return nil
 	}
 	return c.asm.Overlay(c.in.Layers, c.in.Upper, c.in.Work, c.in.Volatile, c.in.Host.Kernel)
+}
+
+// shared returns the kinds of namespaces that the container has in common with
+// the host.
+func (c *compiler) shared() []specs.LinuxNamespaceType {
+	var kinds []specs.LinuxNamespaceType
+	for _, k := range []specs.LinuxNamespaceType{specs.PIDNamespace, specs.NetworkNamespace, specs.IPCNamespace} {
+		if namespace(c.in.Spec, k) == nil {
+			kinds = append(kinds, k)
+		}
+	}
+	return kinds
 }
 
 // mounts plans the mounts of the spec, in its order.
@@ -309,7 +307,18 @@ func (c *compiler) mounts() error {
 
 // cgroupMount plans the container's view of its cgroups.
 func (c *compiler) cgroupMount(m specs.Mount, from string) error {
-	return c.asm.Cgroups(m, c.in.Host.Cgroup.Mode == cgroup.Unified, views(c.placement.Hierarchies), from)
+	list := views(c.placement.Hierarchies)
+	if namespace(c.in.Spec, specs.CgroupNamespace) == nil {
+		for i, h := range c.placement.Hierarchies {
+			// A group below one with a shared filter is not at its plain path.
+			list[i].Dir = path.Join(h.Mount, c.in.Cgroup)
+			at := slices.IndexFunc(c.placement.Dirs, func(dir string) bool { return strings.HasPrefix(dir, h.Mount+"/") })
+			if at >= 0 {
+				list[i].Dir = c.placement.Dirs[at]
+			}
+		}
+	}
+	return c.asm.Cgroups(m, c.in.Host.Cgroup.Mode == cgroup.Unified, list, from)
 }
 
 // views turns the hierarchies that a container is in into what it sees of them.
