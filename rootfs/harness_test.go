@@ -5,12 +5,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -134,6 +136,7 @@ func bind(source, dest string, options ...string) specs.Mount {
 type box struct {
 	root     string
 	mounts   []specs.Mount
+	devices  []specs.LinuxDevice
 	terminal bool
 	masked   []string
 	readonly []string
@@ -142,15 +145,74 @@ type box struct {
 	workDir      string
 	propagation  string
 	noPivot      bool
+	// layers make the root an overlay, as on this kernel version.
+	layers []string
+	kernel int
+	// mapped gives it a user namespace, with 0 at mapBase. late lets the
+	// assembly find out about the mappings by itself.
+	mapped, late bool
+	shared       []specs.LinuxNamespaceType
+
+	keep []nsenter.Slot
+}
+
+// mapBase is the host's id of a mapped box's root, mapSize how many follow.
+const mapBase, mapSize = 300000, 65536
+
+// maps is the mapping of a mapped box.
+func maps() []specs.LinuxIDMapping {
+	return []specs.LinuxIDMapping{{ContainerID: 0, HostID: mapBase, Size: mapSize}}
+}
+
+// enter adds the steps that bring the child into its namespaces.
+func (b *box) enter(p *nsenter.Plan, a *Assembly, hold string) {
+	flags := unix.CLONE_NEWNS
+	for kind, flag := range map[specs.LinuxNamespaceType]int{
+		specs.IPCNamespace: unix.CLONE_NEWIPC, specs.NetworkNamespace: unix.CLONE_NEWNET, specs.PIDNamespace: unix.CLONE_NEWPID,
+	} {
+		if !slices.Contains(b.shared, kind) {
+			flags |= flag
+		}
+	}
+	p.Add(nsenter.Control(nsenter.Host, nsenter.OpSpawn, "start the child", nsenter.Int(0)))
+	if b.mapped {
+		a.Inside = true
+		ns := p.NewSlot("user namespace")
+		p.Add(nsenter.Call(nsenter.Child, unix.SYS_CHDIR, nsenter.Str(hold)),
+			nsenter.Call(nsenter.Child, unix.SYS_UNSHARE, nsenter.Int(unix.CLONE_NEWUSER)),
+			nsenter.Control(nsenter.Host, nsenter.OpSync, "wait"),
+			nsenter.Do("map ids", func(h *nsenter.Run) error {
+				dir := fmt.Sprintf("/proc/%d/", h.Pid())
+				line := fmt.Appendf(nil, "0 %d %d", mapBase, mapSize)
+				if err := errors.Join(os.WriteFile(dir+"uid_map", line, 0), os.WriteFile(dir+"gid_map", line, 0)); err != nil {
+					return err
+				}
+				fd, err := unix.Open(dir+"ns/user", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+				h.SetFd(ns, fd)
+				return err
+			}))
+		if b.late {
+			a.Users(nil, nil, ns)
+		} else {
+			a.Users(maps(), maps(), ns)
+		}
+		a.Shares(b.shared...)
+		p.Add(nsenter.Call(nsenter.Child, unix.SYS_SETRESGID, nsenter.Int(0), nsenter.Int(0), nsenter.Int(0)),
+			nsenter.Call(nsenter.Child, unix.SYS_SETRESUID, nsenter.Int(0), nsenter.Int(0), nsenter.Int(0)))
+	}
+	p.Add(nsenter.Call(nsenter.Child, unix.SYS_UNSHARE, nsenter.Int(flags)))
+	if flags&unix.CLONE_NEWPID != 0 {
+		p.Add(nsenter.Control(nsenter.Child, nsenter.OpFork, "fork"))
+	}
 }
 
 // run starts a shell script in the box and returns what it printed.
 func (b *box) run(t testing.TB, script string) (string, error) {
 	t.Helper()
 	p := &nsenter.Plan{}
-	p.Add(nsenter.Control(nsenter.Host, nsenter.OpSpawn, "start the child", nsenter.Int(unix.CLONE_NEWPID)),
-		nsenter.Call(nsenter.Child, unix.SYS_UNSHARE, nsenter.Int(unix.CLONE_NEWNS|unix.CLONE_NEWIPC|unix.CLONE_NEWNET)))
-	if err := b.plan(p, t.TempDir()); err != nil {
+	a, hold := New(p), t.TempDir()
+	b.enter(p, a, hold)
+	if err := b.plan(a, hold); err != nil {
 		return "", err
 	}
 	p.Add(nsenter.Call(nsenter.Child, unix.SYS_EXECVE, nsenter.Str("/bin/sh"), nsenter.Strs([]string{"sh", "-c", script}),
@@ -162,9 +224,12 @@ func (b *box) run(t testing.TB, script string) (string, error) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	h, err := p.Start(ctx, nsenter.Options{Stdout: w, Stderr: w, Empty: t.TempDir()})
+	h, err := p.Start(ctx, nsenter.Options{Stdout: w, Stderr: w, Empty: t.TempDir(), Keep: b.keep})
 	w.Close()
 	defer h.Close()
+	for _, slot := range b.keep {
+		defer func() { unix.Close(h.Fd(slot)) }()
+	}
 	if err != nil {
 		return "", err
 	}
@@ -178,11 +243,13 @@ func (b *box) run(t testing.TB, script string) (string, error) {
 }
 
 // plan adds the steps of the file systems.
-func (b *box) plan(p *nsenter.Plan, hold string) error {
-	a := New(p)
-	a.Folder(b.root, "", "root.path")
-	for _, m := range b.mounts {
-		if err := a.Add(m, "mounts"); err != nil {
+func (b *box) plan(a *Assembly, hold string) error {
+	if err := b.planRoot(a); err != nil {
+		return err
+	}
+	a.host(nsenter.Call(nsenter.Host, unix.SYS_UMASK, nsenter.Int(0)))
+	for i, m := range b.mounts {
+		if err := a.Add(m, fmt.Sprintf("mounts[%d]", i)); err != nil {
 			return err
 		}
 	}
@@ -190,13 +257,15 @@ func (b *box) plan(p *nsenter.Plan, hold string) error {
 	if b.rootReadOnly {
 		a.RootReadOnly("root.readonly")
 	}
-	if err := a.Devices(nil); err != nil {
+	if err := a.Devices(b.devices); err != nil {
 		return err
 	}
 	if b.terminal {
-		if _, err := a.Terminal(nsenter.Int(0), nil); err != nil {
+		tty, err := a.Terminal(nsenter.Int(7), nil)
+		if err != nil {
 			return err
 		}
+		b.keep = append(b.keep, tty.Master)
 	}
 	a.Seal()
 	m := a.Masks(func(string) Kind { return Dir })
@@ -214,4 +283,18 @@ func (b *box) plan(p *nsenter.Plan, hold string) error {
 		return err
 	}
 	return a.Enter(b.propagation, b.noPivot)
+}
+
+// planRoot adds the steps of the root.
+func (b *box) planRoot(a *Assembly) error {
+	if len(b.layers) == 0 {
+		a.Folder(b.root, b.propagation, "root.path")
+		return nil
+	}
+	for _, dir := range []string{"/upper", "/work"} {
+		if err := os.MkdirAll(filepath.Dir(b.root)+dir, 0o755); err != nil {
+			return err
+		}
+	}
+	return a.Overlay(b.layers, filepath.Dir(b.root)+"/upper", filepath.Dir(b.root)+"/work", false, b.kernel)
 }

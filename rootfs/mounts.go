@@ -27,7 +27,7 @@ func (a *Assembly) Add(m specs.Mount, from string) error {
 		return a.remount(m, o, from)
 	case m.Type == "proc" || m.Type == "sysfs" || m.Type == "mqueue" || m.Type == "cgroup2":
 		if host := a.ofTheHost(m.Type); host != "" {
-			m.Source, o.recursive, o.data = host, true, nil
+			m.Source, o.recursive, o.optional = host, true, true
 			o.recSet |= o.set & unix.MOUNT_ATTR_RDONLY
 			return a.bind(m, o, from)
 		}
@@ -109,7 +109,11 @@ func (a *Assembly) ofTheHost(kind string) string {
 func (a *Assembly) bind(m specs.Mount, o options, from string) error {
 	recursive := o.recursive || !slices.Contains(m.Options, "bind")
 	slot := a.plan.NewSlot("bind " + m.Destination)
-	a.host(a.clone(nsenter.Host, m.Source, recursive).To(slot).For(from, "a copy of the mount at the source, for the container alone"))
+	open := a.clone(nsenter.Host, m.Source, recursive).To(slot).For(from, "a copy of the mount at the source, for the container alone")
+	if o.optional {
+		open = open.Tolerate(unix.ENOENT)
+	}
+	a.host(open)
 	if o.idmap || len(m.UIDMappings) > 0 {
 		ns, err := a.mappingOf(m, from)
 		if err != nil {
@@ -117,6 +121,8 @@ func (a *Assembly) bind(m specs.Mount, o options, from string) error {
 		}
 		a.mapIDs(slot, ns, o.recIDMap, m.Destination, from)
 	}
+	// The recursive ones count last, whichever step comes last.
+	o.set &^= o.recClear
 	if o.set|o.clear != 0 {
 		a.afterPoints(setattr(nsenter.Host, slot, false, o.set, o.clear, 0).On(m.Destination).For(from, "the options of this mount"), o.set)
 	}

@@ -25,6 +25,8 @@ type options struct {
 	// sb are flags of the file system as a whole, data its own options.
 	sb, data []string
 	copyUp   bool
+	// optional lets the source of a bind mount be missing.
+	optional bool
 }
 
 // attr is what one option does to a mount's attributes.

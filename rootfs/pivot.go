@@ -25,14 +25,9 @@ func (a *Assembly) Attach(hold, propagation string) error {
 	a.hold = hold
 	a.isolate(prop)
 	for _, slot := range a.stash {
-		a.plan.Add(moveMountTo(slot, hold).For("root", "it must be attached to be copied from, and stays behind"))
+		a.plan.Add(a.onHold(slot).For("root", "it must be attached to be copied from, and stays behind"))
 	}
-	to, flags := nsenter.Str(hold), unix.MOVE_MOUNT_F_EMPTY_PATH
-	if a.Inside {
-		to, flags = noPath(), flags|unix.MOVE_MOUNT_T_EMPTY_PATH
-	}
-	a.plan.Add(nsenter.Call(nsenter.Child, unix.SYS_MOVE_MOUNT, nsenter.Fd(a.Root), noPath(), nsenter.Int(unix.AT_FDCWD), to,
-		nsenter.Int(flags)).On(hold).For("root", "the root needs a place before the container can move into it"))
+	a.plan.Add(a.onHold(a.Root).For("root", "the root needs a place before the container can move into it"))
 	a.plan.Add(a.attach...)
 	a.attach, a.stash = nil, nil
 	return nil
@@ -70,6 +65,15 @@ func (a *Assembly) Enter(propagation string, noPivot bool) error {
 			For("linux.rootfsPropagation", "as asked"))
 	}
 	return nil
+}
+
+// onHold attaches a mount to the folder that the root covers.
+func (a *Assembly) onHold(slot nsenter.Slot) nsenter.Step {
+	if !a.Inside {
+		return moveMountTo(slot, a.hold)
+	}
+	return nsenter.Call(nsenter.Child, unix.SYS_MOVE_MOUNT, nsenter.Fd(slot), noPath(), nsenter.Int(unix.AT_FDCWD), noPath(),
+		nsenter.Int(unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH)).On(a.hold)
 }
 
 // moveMountTo attaches a mount to a path of the host.

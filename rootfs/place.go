@@ -64,6 +64,10 @@ func (a *Assembly) point(m placement) nsenter.Slot {
 	a.host(nsenter.Do("open the mount point "+m.dest+" in the root, make it if it is missing", func(h *nsenter.Run) error {
 		isFile := false
 		if m.like != nsenter.NoSlot {
+			if h.Fd(m.like) < 0 {
+				h.SetValue(out, -1) // there is nothing to mount
+				return nil
+			}
 			var err error
 			if isFile, err = notFolder(h.Fd(m.like)); err != nil {
 				return err

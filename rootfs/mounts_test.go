@@ -1,0 +1,211 @@
+package rootfs
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"berth/nsenter"
+)
+
+// TestRefusedMounts: a mount that cannot be is refused while nothing has been
+// made, by the name of its field.
+func TestRefusedMounts(t *testing.T) {
+	one := []specs.LinuxIDMapping{{HostID: 1000, Size: 10}}
+	for _, x := range []struct {
+		name string
+		m    specs.Mount
+		want string
+	}{
+		{"no destination", specs.Mount{Type: "tmpfs"}, "mounts[5].destination: empty"},
+		{"root", tmpfs("/"), "mounts[5].destination: mount /: a mount cannot cover"},
+		{"root by dots", tmpfs("/x/../.."), "mounts[5].destination"},
+		{"no type", specs.Mount{Destination: "/x"}, "mounts[5].type"},
+		{"none", specs.Mount{Destination: "/x", Type: "none"}, "mounts[5].type"},
+		{"NUL in the destination", tmpfs("/x\x00y"), "mounts[5]: mount"},
+		{"NUL in the source", bind("/x\x00", "/y"), "mounts[5]: mount"},
+		{"NUL in an option", tmpfs("/x", "size=1\x00"), "mounts[5].options"},
+		{"relative source", bind("x", "/y"), "mounts[5].source"},
+		{"no source", bind("", "/y", "rbind"), "mounts[5].source: mount /y: empty"},
+		{"bind with data", bind("/x", "/y", "size=4"), `mounts[5].options: mount /y: "size=4" is no option of a bind mount`},
+		{"copy-up of a bind", bind("/x", "/y", "tmpcopyup"), "mounts[5].options"},
+		{"copy-up of a proc", specs.Mount{Type: "proc", Destination: "/p", Options: []string{"tmpcopyup"}}, "mounts[5].options"},
+		{"copy-up in proc", tmpfs("/proc/x", "tmpcopyup"), "mounts[5].options"},
+		{"remount of nothing", tmpfs("/y", "remount"), "mounts[5].options: mount /y: remount of what"},
+		{"remount with data", tmpfs("/proc", "remount", "size=4"), "mounts[5].options"},
+		{"idmap without mappings", bind("/x", "/y", "idmap"), "mounts[5].options: mount /y: idmap needs mappings or a user namespace"},
+		{"ridmap without mappings", bind("/x", "/y", "rbind", "ridmap"), "mounts[5].options: mount /y: idmap needs mappings or a user namespace"},
+		{"idmap of a tmpfs", tmpfs("/y", "idmap"), "mounts[5].options: mount /y: only bind mounts"},
+		{"uid mappings alone", specs.Mount{Type: "bind", Source: "/x", Destination: "/y", UIDMappings: one}, "mounts[5].gidMappings: mount /y: missing"},
+		{"gid mappings alone", specs.Mount{Type: "bind", Source: "/x", Destination: "/y", GIDMappings: one}, "mounts[5].uidMappings: mount /y: missing"},
+		{"empty mapping", specs.Mount{Type: "bind", Source: "/x", Destination: "/y", UIDMappings: []specs.LinuxIDMapping{{}}, GIDMappings: one}, "mounts[5].uidMappings: mount /y: mapping 0 has the size 0"},
+		{"too high", specs.Mount{Type: "bind", Source: "/x", Destination: "/y", GIDMappings: []specs.LinuxIDMapping{{HostID: 1<<32 - 1, Size: 2}}, UIDMappings: one}, "mounts[5].gidMappings"},
+		{"overlap", specs.Mount{Type: "bind", Source: "/x", Destination: "/y", GIDMappings: one, UIDMappings: append(one, specs.LinuxIDMapping{ContainerID: 5, HostID: 5000, Size: 1})}, "mounts[5].uidMappings: mount /y: mappings 0 and 1 overlap"},
+	} {
+		p := &nsenter.Plan{}
+		a := New(p)
+		if err := a.Add(defaults()[0], "mounts[0]"); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Add(x.m, "mounts[5]"); err == nil || !strings.HasPrefix(err.Error(), x.want) {
+			t.Errorf("%s: got %v, want %q", x.name, err, x.want)
+		}
+		if err := a.Add(x.m, "--mount"); err == nil || !strings.HasPrefix(err.Error(), "--mount: ") {
+			t.Errorf("%s by a flag: %v", x.name, err)
+		}
+	}
+}
+
+// TestMountOptions: what each option is for holds in the container.
+func TestMountOptions(t *testing.T) {
+	root, source := boxRoot(t), t.TempDir()
+	write(t, source, "mark", "sub/mark")
+	write(t, root, "there/mark", "run/mark")
+	for dir, mode := range map[string]os.FileMode{"/there": 0o751, "/run": 0o700} {
+		if err := os.Chmod(root+dir, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mountTmpfs(t, source+"/sub")
+	none := bind(source, "/bound", "rbind", "ro")
+	none.Type = "none"
+	empty := bind(source, "/bound", "bind")
+	empty.Type = ""
+	for _, x := range []struct {
+		name, script string
+		mounts       []specs.Mount
+	}{
+		{"type none", "cat /bound/mark && ! touch /bound/x && touch /bound/sub/x", []specs.Mount{none}},
+		{"no type", "cat /bound/mark && test -e /bound/sub/mark", []specs.Mount{empty}},
+		{"relative destination", "cat /bound/mark", []specs.Mount{bind(source, "bound")}},
+		{"rro", "! touch /bound/x && ! touch /bound/sub/x && cat /bound/sub/in", []specs.Mount{bind(source, "/bound", "rbind", "rro")}},
+		{"ro and rrw", "touch /bound/x && touch /bound/sub/x", []specs.Mount{bind(source, "/bound", "rbind", "ro", "rrw")}},
+		{"rro of a tmpfs", "! touch /bound/x", []specs.Mount{tmpfs("/bound", "rro")}},
+		{"rnoexec", `grep " /bound .*noexec" /proc/self/mountinfo && grep " /bound/sub .*noexec" /proc/self/mountinfo`, []specs.Mount{bind(source, "/bound", "rbind", "rnoexec")}},
+		{"bind remount", "! touch /bound/x && cat /bound/mark", []specs.Mount{bind(source, "/bound", "bind", "remount", "ro")}},
+		{"remount", "! touch /bound/x && mkdir /bound/below/x", []specs.Mount{tmpfs("/bound"), tmpfs("/bound/below"), tmpfs("/bound", "remount", "ro")}},
+		{"remount proc", `grep " /proc .*noexec" /proc/self/mountinfo && ! grep " /proc .*nosuid" /proc/self/mountinfo`, []specs.Mount{{Type: "proc", Destination: "/proc", Options: []string{"remount", "noexec"}}}},
+		{"remount root", "! touch /x && touch /bound/x", []specs.Mount{tmpfs("/bound"), {Destination: "/", Type: "none", Options: []string{"remount", "ro"}}}},
+		{"mode of the folder", `test "$(stat -c %a /there)" = 751 && ! test -e /there/mark`, []specs.Mount{tmpfs("/there")}},
+		{"mode of a link's folder", `test "$(stat -c %a /run)" = 700`, []specs.Mount{tmpfs("/var/run")}},
+		{"mode of a new folder", `test "$(stat -c %a /bound)" = 1777`, []specs.Mount{tmpfs("/bound")}},
+		{"mode as asked", `test "$(stat -c %a /there)" = 1770`, []specs.Mount{tmpfs("/there", "mode=1770")}},
+		{"hidepid", `grep " /proc .*hidepid=" /proc/self/mountinfo`, []specs.Mount{{Type: "proc", Destination: "/proc", Options: []string{"hidepid=2"}}}},
+		{"subset", `! test -e /proc/sys && ls /proc/self/`, []specs.Mount{{Type: "proc", Destination: "/proc", Options: []string{"subset=pid"}}}},
+		{"shared tmpfs", `grep " /bound .*shared:" /proc/self/mountinfo`, []specs.Mount{tmpfs("/bound", "rshared")}},
+		{"shared proc", `grep " /p2 .*shared:" /proc/self/mountinfo`, []specs.Mount{{Type: "proc", Destination: "/p2", Options: []string{"shared"}}}},
+		{"unbindable", `grep " /bound .*unbindable" /proc/self/mountinfo && ! grep " /bound/sub .*unbindable" /proc/self/mountinfo`, []specs.Mount{bind(source, "/bound", "rbind", "unbindable")}},
+		{"runbindable", `grep " /bound/sub .*unbindable" /proc/self/mountinfo`, []specs.Mount{bind(source, "/bound", "rbind", "runbindable")}},
+		{"flags of all kinds", "touch /bound/x", []specs.Mount{tmpfs("/bound", "sync", "dirsync", "lazytime", "silent", "loud", "iversion", "noiversion", "mand", "async", "norelatime", "strictatime", "size=1m")}},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			b := &box{root: copyRoot(t, root), mounts: append(defaults(), x.mounts...)}
+			for dir, mode := range map[string]os.FileMode{"/there": 0o751, "/run": 0o700} {
+				if err := os.Chmod(b.root+dir, mode); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if out, err := b.run(t, x.script); err != nil {
+				t.Errorf("%s: %v\n%s", x.script, err, out)
+			}
+		})
+	}
+}
+
+// mountTmpfs mounts a tmpfs with a file for the time of a test.
+func mountTmpfs(t testing.TB, dir string) {
+	t.Helper()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=32m"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+	write(t, dir, "in")
+}
+
+// TestIDMappedMounts: files show under the ids that the mappings say, and what
+// is written keeps those of the source.
+func TestIDMappedMounts(t *testing.T) {
+	base := boxRoot(t)
+	mapping := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 1000, Size: 10}}
+	for _, x := range []struct {
+		name   string
+		mapped bool
+		m      specs.Mount
+		script string
+		wrote  uint32 // the owner of the new file at the source, if there is one
+	}{
+		{"own mappings", false, specs.Mount{Options: []string{"rbind"}, UIDMappings: mapping, GIDMappings: mapping}, "test $(stat -c %u:%g /data/mark) = 1003:1003 && test $(stat -c %u /data/sub/in) = 0", 0},
+		{"recursive", false, specs.Mount{Options: []string{"rbind", "ridmap"}, UIDMappings: mapping, GIDMappings: mapping}, "test $(stat -c %u:%g /data/mark) = 1003:1003 && test $(stat -c %u /data/sub/in) = 1000", 0},
+		{"of the container", true, specs.Mount{Options: []string{"bind", "idmap"}}, "test $(stat -c %u:%g /data/mark) = 3:3 && touch /data/new", 0},
+		{"into the container", true, specs.Mount{Options: []string{"bind", "idmap"}, UIDMappings: []specs.LinuxIDMapping{{HostID: mapBase + 50, Size: 10}}, GIDMappings: []specs.LinuxIDMapping{{HostID: mapBase + 60, Size: 10}}}, "test $(stat -c %u:%g /data/mark) = 53:63", 0},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			dir := openDirFor(t)
+			b := &box{root: dir + "/layer", mapped: x.mapped}
+			moveCopy(t, base, b.root)
+			if x.mapped {
+				chownTree(t, b.root, mapBase)
+			}
+			write(t, dir, "source/mark", "source/sub/x")
+			if err := os.Chown(dir+"/source/mark", 3, 3); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(dir+"/source", 0o777); err != nil {
+				t.Fatal(err)
+			}
+			mountTmpfs(t, dir+"/source/sub")
+			m := x.m
+			m.Type, m.Source, m.Destination = "bind", dir+"/source", "/data"
+			b.mounts = append(defaults(), m)
+			out, err := b.run(t, x.script)
+			if err != nil {
+				t.Fatalf("%s: %v\n%s", x.script, err, out)
+			}
+			var st unix.Stat_t
+			if strings.Contains(x.script, "touch") {
+				if err := unix.Stat(dir+"/source/new", &st); err != nil || st.Uid != x.wrote {
+					t.Errorf("%v: the new file belongs to %d at the source, want %d", err, st.Uid, x.wrote)
+				}
+			}
+		})
+	}
+}
+
+// TestMappingNamespace: no process is left, and the same mappings are one
+// namespace.
+func TestMappingNamespace(t *testing.T) {
+	needRoot(t)
+	fd, err := mappingNamespace(maps(), maps())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if kind, err := unix.IoctlRetInt(fd, unix.NS_GET_NSTYPE); err != nil || kind != unix.CLONE_NEWUSER {
+		t.Errorf("type %x, %v", kind, err)
+	}
+	if _, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); err == nil {
+		t.Error("the process is still a child")
+	}
+	p := &nsenter.Plan{}
+	a := New(p)
+	for i := range 3 {
+		m := bind("/tmp", "/x")
+		m.UIDMappings, m.GIDMappings = maps(), maps()
+		if err := a.Add(m, fmt.Sprintf("mounts[%d]", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := 0
+	for _, s := range p.Steps {
+		if strings.HasPrefix(s.Text, "make a user namespace") {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d namespaces for one mapping", n)
+	}
+}
