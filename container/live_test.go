@@ -156,22 +156,28 @@ func status(t *testing.T, pid int) map[string]string {
 	return fields
 }
 
-// files lists the open descriptors of a process and what they are.
-func files(t *testing.T, pid int) map[int]string {
+// files lists the open descriptors of a process and what they are, once there
+// are as many as wanted: a program that has just begun opens its libraries.
+func files(t *testing.T, pid, count int) map[int]string {
 	t.Helper()
-	dir := fmt.Sprintf("/proc/%d/fd", pid)
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[int]string{}
-	for _, e := range entries {
-		n, err := strconv.Atoi(e.Name())
+	var out map[int]string
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if out[n], err = os.Readlink(filepath.Join(dir, e.Name())); err != nil {
-			t.Fatal(err)
+		out = map[int]string{}
+		for _, e := range entries {
+			n, err := strconv.Atoi(e.Name())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if name, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", pid, n)); err == nil {
+				out[n] = name
+			}
+		}
+		if len(out) == count {
+			break
 		}
 	}
 	return out
@@ -232,7 +238,7 @@ func TestPassedFiles(t *testing.T) {
 					pl.files, _ = openFiles(b.plan, fds, "test") // no number is negative
 				}
 				pid := b.pid(t)
-				got := files(t, pid)
+				got := files(t, pid, 3+count)
 				for fd := range 3 {
 					if _, ok := got[fd]; !ok {
 						t.Errorf("no descriptor %d", fd)
@@ -300,7 +306,7 @@ func TestGate(t *testing.T) {
 			if s := status(t, pid); s["Name"] != "sleep" {
 				t.Errorf("behind the gate: %s", s["Name"])
 			}
-			if got := files(t, pid); len(got) != 3+count {
+			if got := files(t, pid, 3+count); len(got) != 3+count {
 				t.Errorf("descriptors: %v", got)
 			}
 		})

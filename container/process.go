@@ -33,6 +33,7 @@ type payload struct {
 	init        bool
 	tied        bool
 	joined      bool   // a program that joins a container
+	program     string // what to execute, with the spec's environment as it is; empty: what Args[0] names
 	noKeyring   bool   // the caller's session keyring stays
 	keyringName string // of the session keyring; empty for one without
 	files       []nsenter.Slot
@@ -41,6 +42,7 @@ type payload struct {
 	outside     bool         // privileged was made outside the user namespace
 	from        map[string]string
 
+	rootFd     nsenter.Slot
 	cwdSteps   []int // tries at the working directory, when check judges them
 	filterStep int   // the index of the step that installs the filter
 	warnings   []string
@@ -202,33 +204,36 @@ func (pl *payload) workDir() error {
 	if cwd := pl.spec.Cwd; cwd == "" || path.Clean(cwd) == "/" {
 		return nil
 	}
+	// The child is in / here.
 	if !pl.check {
-		pl.chdir()
+		pl.chdir(nsenter.Int(unix.AT_FDCWD))
 		return nil
 	}
-	// On a network file system root may be the one who must not: the payload's
-	// user tries again.
-	pl.chdir(unix.EACCES, unix.EPERM)
+	pl.rootFd = pl.p.NewSlot("root of the container")
+	pl.child(nsenter.Call(nsenter.Child, unix.SYS_OPENAT, nsenter.Int(unix.AT_FDCWD), nsenter.Str("/"), nsenter.Int(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC), nsenter.Int(0)).
+		To(pl.rootFd).On("/").For(pl.fromField("process.cwd"), "the second try starts here, wherever the first one led"))
+	pl.chdir(nsenter.Fd(pl.rootFd), unix.EACCES, unix.EPERM)
 	return nil
 }
 
-// workDirAgain is the second try, as the payload's user.
+// workDirAgain is the second try, as the payload's user: on a network file
+// system, root may be the one who must not.
 func (pl *payload) workDirAgain() error {
 	if len(pl.cwdSteps) > 0 {
-		pl.chdir(unix.EACCES, unix.EPERM)
+		pl.chdir(nsenter.Fd(pl.rootFd), unix.EACCES, unix.EPERM)
 	}
 	return nil
 }
 
-// chdir plans one try at the working directory.
-func (pl *payload) chdir(ok ...unix.Errno) {
+// chdir plans one try at the working directory, from the root that is given.
+func (pl *payload) chdir(root nsenter.Arg, ok ...unix.Errno) {
 	from, cwd := pl.fromField("process.cwd"), pl.spec.Cwd
 	if pl.check {
 		pl.cwdSteps = append(pl.cwdSteps, len(pl.p.Steps))
 	}
 	dir := pl.p.NewSlot("working directory")
 	how := nsenter.OpenHow(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
-	pl.child(nsenter.Call(nsenter.Child, unix.SYS_OPENAT2, nsenter.Int(unix.AT_FDCWD), nsenter.Str(cwd), nsenter.Ptr(how), nsenter.Int(24)).
+	pl.child(nsenter.Call(nsenter.Child, unix.SYS_OPENAT2, root, nsenter.Str(cwd), nsenter.Ptr(how), nsenter.Int(24)).
 		To(dir).Tolerate(ok...).On(cwd).For(from, "it must lie in the container: links of /proc that lead out are refused"))
 	pl.child(nsenter.Call(nsenter.Child, unix.SYS_FCHDIR, nsenter.Fd(dir)).Tolerate(ok...).On(cwd).For(from, "where the payload starts"))
 }
@@ -359,6 +364,9 @@ func (pl *payload) start() error {
 	argv := nsenter.StringArray(pl.spec.Args)
 	env := pl.environment()
 	places := searchPath(pl.spec.Args[0], pl.spec.Env)
+	if pl.program != "" {
+		places, env = []string{pl.program}, nsenter.Strs(pl.spec.Env)
+	}
 	for _, place := range places {
 		pl.child(nsenter.Call(nsenter.Child, unix.SYS_EXECVE, nsenter.Str(place), nsenter.Ptr(argv), env).
 			Tolerate(unix.ENOENT, unix.ENOTDIR, unix.EACCES).On(place).For(from, "become the payload"))
