@@ -62,6 +62,9 @@ func (a *Assembly) Devices(extra []specs.LinuxDevice) error {
 			list = append(list, d)
 		}
 	}
+	// The link of that name leads to the container's own terminals; a device
+	// there, as of a host's whole /dev, would open the host's.
+	list = slices.DeleteFunc(list, func(x device) bool { return x.path == "/dev/ptmx" })
 	// The default ones come first, as they always have.
 	slices.SortStableFunc(list, func(x, y device) int {
 		return rank(x) - rank(y)
@@ -82,7 +85,7 @@ func (a *Assembly) Devices(extra []specs.LinuxDevice) error {
 		}
 	}
 	if !a.hostDev {
-		a.links()
+		a.links(list)
 	}
 	return nil
 }
@@ -224,11 +227,14 @@ func (a *Assembly) node(dir int, d device) error {
 	return chownAt(dir, name, uid, gid)
 }
 
-// links makes the default links of /dev.
-func (a *Assembly) links() {
+// links makes the default links of /dev, where the spec has no device.
+func (a *Assembly) links(devices []device) {
 	const from = "default"
 	if a.dev != nsenter.NoSlot {
 		for _, l := range defaultLinks() {
+			if slices.ContainsFunc(devices, func(d device) bool { return d.path == "/dev/"+l[0] }) {
+				continue
+			}
 			a.host(nsenter.Call(nsenter.Host, unix.SYS_SYMLINKAT, nsenter.Str(l[1]), nsenter.Fd(a.dev), nsenter.Str(l[0])).
 				On("/dev/"+l[0]).For(from, "programs expect the link"))
 		}

@@ -154,6 +154,14 @@ type box struct {
 	shared       []specs.LinuxNamespaceType
 
 	keep []nsenter.Slot
+	kind func(string) Kind
+}
+
+// runKinds runs a script in a box whose kernel has files of these kinds.
+func (b *box) runKinds(t testing.TB, script string, kind func(string) Kind) (string, error) {
+	t.Helper()
+	b.kind = kind
+	return b.run(t, script)
 }
 
 // mapBase is the host's id of a mapped box's root, mapSize how many follow.
@@ -268,7 +276,10 @@ func (b *box) plan(a *Assembly, hold string) error {
 		b.keep = append(b.keep, tty.Master)
 	}
 	a.Seal()
-	m := a.Masks(func(string) Kind { return Dir })
+	if b.kind == nil {
+		b.kind = func(string) Kind { return Dir }
+	}
+	m := a.Masks(b.kind)
 	for _, p := range b.masked {
 		if err := m.Hide(p); err != nil {
 			return err
