@@ -3,6 +3,7 @@ package seccomp
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -15,40 +16,40 @@ const maxErrno = 4095
 const maxArgument = 5
 
 // Validate reports the first field of a profile that Compile would not
-// accept, by its name in the OCI runtime specification (config-linux.md,
-// "Seccomp"). A nil profile, which means no filter, is valid.
+// accept, by its name below linux.seccomp in the OCI runtime specification
+// (config-linux.md, "Seccomp"); the caller puts that in front. A nil profile, which means no filter, is valid.
 func Validate(s *specs.LinuxSeccomp) error {
 	if s == nil {
 		return nil
 	}
 	if s.DefaultAction == specs.ActNotify {
-		return errors.New("seccomp: defaultAction: SCMP_ACT_NOTIFY is not possible as default, list the calls to notify of")
+		return errors.New("defaultAction: SCMP_ACT_NOTIFY is not possible as default, list the calls to notify of")
 	}
 	if _, err := verdict(s.DefaultAction, s.DefaultErrnoRet); err != nil {
-		return fmt.Errorf("seccomp: defaultAction, defaultErrnoRet: %w", err)
+		return fmt.Errorf("defaultAction, defaultErrnoRet: %w", err)
 	}
 	for i, a := range s.Architectures {
-		if !knownArch(a) {
-			return fmt.Errorf("seccomp: architectures[%d]: unknown architecture %q", i, a)
+		if !slices.Contains(archs(), a) {
+			return fmt.Errorf("architectures[%d]: unknown architecture %q", i, a)
 		}
 	}
 	for i, f := range s.Flags {
 		if _, err := flagBits(f); err != nil {
-			return fmt.Errorf("seccomp: flags[%d]: %w", i, err)
+			return fmt.Errorf("flags[%d]: %w", i, err)
 		}
 	}
 	notify := false
 	for i := range s.Syscalls {
 		if err := validateRule(&s.Syscalls[i]); err != nil {
-			return fmt.Errorf("seccomp: syscalls[%d].%w", i, err)
+			return fmt.Errorf("syscalls[%d].%w", i, err)
 		}
 		notify = notify || s.Syscalls[i].Action == specs.ActNotify
 	}
 	switch {
 	case notify && s.ListenerPath == "":
-		return errors.New("seccomp: listenerPath: empty, but SCMP_ACT_NOTIFY is used: name the agent's socket")
+		return errors.New("listenerPath: empty, but SCMP_ACT_NOTIFY is used: name the agent's socket")
 	case s.ListenerPath == "" && s.ListenerMetadata != "":
-		return errors.New("seccomp: listenerMetadata: set without listenerPath")
+		return errors.New("listenerMetadata: set without listenerPath")
 	}
 	return nil
 }
@@ -66,10 +67,7 @@ func validateRule(r *specs.LinuxSyscall) error {
 		if a.Index > maxArgument {
 			return fmt.Errorf("args[%d].index: %d, the last is %d", i, a.Index, maxArgument)
 		}
-		switch a.Op {
-		case specs.OpNotEqual, specs.OpLessThan, specs.OpLessEqual, specs.OpEqualTo,
-			specs.OpGreaterEqual, specs.OpGreaterThan, specs.OpMaskedEqual:
-		default:
+		if !slices.Contains(operators(), a.Op) {
 			return fmt.Errorf("args[%d].op: unknown operator %q", i, a.Op)
 		}
 	}
@@ -137,35 +135,6 @@ func strictness(ret uint32) int {
 func permissive(ret uint32) bool {
 	switch ret & unix.SECCOMP_RET_ACTION_FULL {
 	case unix.SECCOMP_RET_ALLOW, unix.SECCOMP_RET_LOG, unix.SECCOMP_RET_TRACE:
-		return true
-	default:
-		return false
-	}
-}
-
-func flagBits(f specs.LinuxSeccompFlag) (uint, error) {
-	switch f {
-	case "SECCOMP_FILTER_FLAG_TSYNC":
-		return unix.SECCOMP_FILTER_FLAG_TSYNC, nil
-	case specs.LinuxSeccompFlagLog:
-		return unix.SECCOMP_FILTER_FLAG_LOG, nil
-	case specs.LinuxSeccompFlagSpecAllow:
-		return unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW, nil
-	case specs.LinuxSeccompFlagWaitKillableRecv:
-		return unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, nil
-	default:
-		return 0, fmt.Errorf("unknown flag %q", f)
-	}
-}
-
-func knownArch(a specs.Arch) bool {
-	switch a {
-	case specs.ArchX86, specs.ArchX86_64, specs.ArchX32, specs.ArchARM, specs.ArchAARCH64,
-		specs.ArchMIPS, specs.ArchMIPS64, specs.ArchMIPS64N32,
-		specs.ArchMIPSEL, specs.ArchMIPSEL64, specs.ArchMIPSEL64N32,
-		specs.ArchPPC, specs.ArchPPC64, specs.ArchPPC64LE,
-		specs.ArchS390, specs.ArchS390X, specs.ArchPARISC, specs.ArchPARISC64,
-		specs.ArchRISCV64, specs.ArchLOONGARCH64, specs.ArchM68K, specs.ArchSH, specs.ArchSHEB:
 		return true
 	default:
 		return false
