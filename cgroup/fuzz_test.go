@@ -43,6 +43,7 @@ func FuzzCounters(f *testing.F) {
 	for _, s := range []string{
 		"usage_usec 12\nuser_usec 3\n", "8:0 rbytes=1 wbytes=2 rios=3 wios=4\n", "8:0 Read 12\n8:0 Write 3\nTotal 15\n",
 		"max\n", "9223372036854771712\n", "cpu  1 2 3 4 5 6 7 8 9 10\ncpu0 1\n", "1\n2\n0\n", "cpu", "cpu 99999999999999999999 18446744073709551615",
+		"some avg10=1.00 avg60=0.5 avg300=0 total=7\nfull avg10=\n", "cpu user system\n0 1 2\n",
 	} {
 		f.Add(s)
 	}
@@ -64,6 +65,9 @@ func FuzzCounters(f *testing.F) {
 			}
 		}
 		_, _ = parseNumber(s)
+		parsePressure(s)
+		parseBlockFile(s)
+		parseUsageAll(s)
 	})
 }
 

@@ -17,6 +17,8 @@ type Stats struct {
 	CPU    CPUStats
 	Pids   PidsStats
 	IO     []IOStats
+	// Details are nil unless they were asked for, by [Manager.Details].
+	Details *Details
 }
 
 // MemoryStats are in bytes.
