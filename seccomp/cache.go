@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -67,6 +68,65 @@ func (c Cache) Profile(profileJSON []byte, spec *specs.Spec) (Program, error) {
 	h.Write(profileJSON)
 	key := "profile-" + hex.EncodeToString(h.Sum(nil))
 	return c.through(key, func() (*specs.LinuxSeccomp, error) { return Load(profileJSON, spec) })
+}
+
+// Compile is the package's Compile for the running machine, from the cache
+// when it is there. A profile that cannot be compiled is never in it, nor one
+// that names an agent, as agents often have a path for each container.
+func (c Cache) Compile(s *specs.LinuxSeccomp) (Program, error) {
+	if s == nil || s.ListenerPath != "" || s.ListenerMetadata != "" {
+		return Compile(s, runtime.GOARCH)
+	}
+	return c.through(specKey(s), func() (*specs.LinuxSeccomp, error) { return s, nil })
+}
+
+// specKey names a profile by its content: by all that the program depends on,
+// each field with its length, or a mark of its end, so that no two profiles
+// have one text.
+func specKey(s *specs.LinuxSeccomp) string {
+	b := make([]byte, 0, 16<<10)
+	word := func(v uint64) { b = binary.LittleEndian.AppendUint64(b, v) }
+	text := func(v string) { word(uint64(len(v))); b = append(b, v...) }
+	errno := func(v *uint) {
+		if v == nil {
+			word(math.MaxUint64)
+			return
+		}
+		word(uint64(*v))
+	}
+	word(revision)
+	text(runtime.GOARCH)
+	text(string(s.DefaultAction))
+	errno(s.DefaultErrnoRet)
+	word(uint64(len(s.Architectures)))
+	for _, a := range s.Architectures {
+		text(string(a))
+	}
+	if s.Flags == nil {
+		word(math.MaxUint64) // which means something else than none
+	}
+	word(uint64(len(s.Flags)))
+	for _, f := range s.Flags {
+		text(string(f))
+	}
+	for i := range s.Syscalls {
+		r := &s.Syscalls[i]
+		text(string(r.Action))
+		errno(r.ErrnoRet)
+		word(uint64(len(r.Names)))
+		for _, name := range r.Names {
+			text(name)
+		}
+		word(uint64(len(r.Args)))
+		for _, a := range r.Args {
+			word(uint64(a.Index))
+			word(a.Value)
+			word(a.ValueTwo)
+			text(string(a.Op))
+		}
+	}
+	sum := sha256.Sum256(b)
+	return "spec-" + hex.EncodeToString(sum[:])
 }
 
 func (c Cache) through(key string, profile func() (*specs.LinuxSeccomp, error)) (Program, error) {

@@ -54,6 +54,70 @@ func TestCacheGivesWhatCompileGives(t *testing.T) {
 	}
 }
 
+// TestCacheOfSpecs compiles profiles that differ in one thing each, twice.
+func TestCacheOfSpecs(t *testing.T) {
+	c := Cache{Dir: t.TempDir()}
+	base := func() *specs.LinuxSeccomp {
+		return &specs.LinuxSeccomp{DefaultAction: specs.ActErrno, Syscalls: []specs.LinuxSyscall{
+			{Names: []string{"read", "write"}, Action: specs.ActAllow, Args: []specs.LinuxSeccompArg{{Index: 1, Value: 2, ValueTwo: 3, Op: specs.OpMaskedEqual}}},
+			{Names: []string{"acct"}, Action: specs.ActErrno, ErrnoRet: errno(5)},
+		}}
+	}
+	changes := map[string]func(s *specs.LinuxSeccomp){
+		"nothing":   func(*specs.LinuxSeccomp) {},
+		"default":   func(s *specs.LinuxSeccomp) { s.DefaultAction = specs.ActLog },
+		"errno":     func(s *specs.LinuxSeccomp) { s.DefaultErrnoRet = errno(7) },
+		"arch":      func(s *specs.LinuxSeccomp) { s.Architectures = []specs.Arch{specs.ArchX86, specs.ArchARM} },
+		"no flags":  func(s *specs.LinuxSeccomp) { s.Flags = []specs.LinuxSeccompFlag{} },
+		"flag":      func(s *specs.LinuxSeccomp) { s.Flags = []specs.LinuxSeccompFlag{specs.LinuxSeccompFlagLog} },
+		"name":      func(s *specs.LinuxSeccomp) { s.Syscalls[0].Names[1] = "readv" },
+		"action":    func(s *specs.LinuxSeccomp) { s.Syscalls[0].Action = specs.ActTrap },
+		"ret":       func(s *specs.LinuxSeccomp) { s.Syscalls[1].ErrnoRet = errno(6) },
+		"index":     func(s *specs.LinuxSeccomp) { s.Syscalls[0].Args[0].Index = 2 },
+		"value":     func(s *specs.LinuxSeccomp) { s.Syscalls[0].Args[0].Value = 6 },
+		"value two": func(s *specs.LinuxSeccomp) { s.Syscalls[0].Args[0].ValueTwo = 0 },
+		"operator":  func(s *specs.LinuxSeccomp) { s.Syscalls[0].Args[0].Op = specs.OpEqualTo },
+		"boundary":  func(s *specs.LinuxSeccomp) { s.Syscalls[0].Names = []string{"readwrite"} },
+		"rule":      func(s *specs.LinuxSeccomp) { s.Syscalls = s.Syscalls[:1] },
+	}
+	keys := map[string]string{}
+	for name, change := range changes {
+		s := base()
+		change(s)
+		want, err := Compile(s, runtime.GOARCH)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if got, err := c.Compile(s); err != nil || !cmp.Equal(want, got) {
+				t.Errorf("%s: %v, another program", name, err)
+			}
+		}
+		if other, ok := keys[specKey(s)]; ok {
+			t.Errorf("%s has the key of %s", name, other)
+		}
+		keys[specKey(s)] = name
+	}
+	files, err := os.ReadDir(c.Dir)
+	if err != nil || len(files) != len(changes) {
+		t.Errorf("%d files, %v, want %d", len(files), err, len(changes))
+	}
+	s := base()
+	s.ListenerPath = "/agent"
+	if _, err := c.Compile(s); err != nil {
+		t.Error(err)
+	}
+	if p, err := c.Compile(nil); err != nil || len(p.Filter) > 0 {
+		t.Errorf("no profile: %v, %v", p, err)
+	}
+	if _, err := c.Compile(&specs.LinuxSeccomp{}); err == nil || !strings.HasPrefix(err.Error(), "defaultAction") {
+		t.Errorf("invalid profile: %v", err)
+	}
+	if files, err = os.ReadDir(c.Dir); err != nil || len(files) != len(changes) {
+		t.Errorf("%d files, %v, want no more", len(files), err)
+	}
+}
+
 func TestCacheOfJSONProfiles(t *testing.T) {
 	c := Cache{Dir: t.TempDir()}
 	body := `{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["acct"],"action":"SCMP_ACT_ERRNO"},

@@ -312,3 +312,16 @@ func BenchmarkCacheHit(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkCacheOfSpecHit(b *testing.B) {
+	c := Cache{Dir: b.TempDir()}
+	s, err := Default(nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := c.Compile(s); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
