@@ -86,11 +86,6 @@ func userSpec(u specs.User) string {
 func (c *compiler) user() error {
 	u := c.in.Spec.Process.User
 	c.identity = identify(u)
-	for field, id := range map[string]uint32{"uid": u.UID, "gid": u.GID} {
-		if id > maxID {
-			return fmt.Errorf("process.user.%s: %d is out of range", field, id)
-		}
-	}
 	if !c.in.Lookup {
 		c.identity.lookupHome(c.p, c.in.Spec.Process.Env, fileOf(c.asm))
 		return nil

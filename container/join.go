@@ -37,6 +37,9 @@ type JoinInput struct {
 	Keyring      string
 	Files        []int
 	From         map[string]string
+	// Program is the path to execute, when Args[0] is not it; then the
+	// environment is Spec's as it is.
+	Program string
 }
 
 // joiner holds what the parts of the compilation share.
@@ -90,7 +93,7 @@ func (j *joiner) prepare() error {
 		return err
 	}
 	pl.lookup, pl.filter, pl.listener, pl.tied = j.in.Lookup, j.in.Filter, j.in.Listener, j.in.Tied
-	pl.joined, pl.noKeyring, pl.keyringName = true, j.in.NoNewKeyring, j.in.Keyring
+	pl.program, pl.joined, pl.noKeyring, pl.keyringName = j.in.Program, true, j.in.NoNewKeyring, j.in.Keyring
 	if pl.files, err = openFiles(j.p, j.in.Files, fromOf(j.in.From, "--preserve-fds")); err != nil {
 		return err
 	}
@@ -146,7 +149,6 @@ func (j *joiner) identify() {
 
 // enter plans the child's way into the container.
 func (j *joiner) enter(placement cgroup.Placement) error {
-	const from = "exec"
 	if placement.Born != nsenter.NoSlot && j.affinity.initial != nil {
 		placement.Join = append(placement.Join, enterCgroup2(j.p, placement.Born))
 	}
@@ -154,24 +156,44 @@ func (j *joiner) enter(placement cgroup.Placement) error {
 	j.p.Add(placement.Join...)
 	j.p.Add(j.affinity.final...)
 	if hasUserNamespace(j.in.Spec) {
-		j.payload.proc = j.proc
-		if err := j.payload.privileged(); err != nil {
+		if err := j.payload.beforeUserNamespace(j.proc); err != nil {
 			return err
 		}
-		j.payload.outside = true
 	}
+	j.p.Add(j.namespaces()...)
+	j.becomeRoot()
+	return nil
+}
+
+// becomeRoot plans the change to an id that the user namespace has, as the
+// container's first process made it: the host's root is nobody in there. A
+// namespace whose maps nobody told stays with that.
+func (j *joiner) becomeRoot() {
+	ids := idMaps(j.in.Spec)
+	if !hasUserNamespace(j.in.Spec) || len(ids[0].list) == 0 || len(ids[1].list) == 0 {
+		return
+	}
+	uid, gid := nsenter.Int(ids[0].root()), nsenter.Int(ids[1].root())
+	const from, why = "linux.namespaces[user]", "the host's root is nobody in the namespace"
+	j.p.Add(nsenter.Call(nsenter.Child, unix.SYS_SETRESGID, gid, gid, gid).For(from, why),
+		nsenter.Call(nsenter.Child, unix.SYS_SETRESUID, uid, uid, uid).For(from, why))
+}
+
+// namespaces are the child's steps into the container's namespaces.
+func (j *joiner) namespaces() []nsenter.Step {
+	const from = "exec"
 	var flags uintptr
 	for _, n := range j.in.Spec.Linux.Namespaces {
 		flag, _, _ := namespaceFlag(n.Type)
 		flags |= flag
 	}
-	j.p.Add(nsenter.Call(nsenter.Child, unix.SYS_SETNS, nsenter.Fd(j.target), nsenter.Int(flags)).On(j.in.ID).
-		For(from, "all of the container's namespaces at once"))
+	steps := []nsenter.Step{nsenter.Call(nsenter.Child, unix.SYS_SETNS, nsenter.Fd(j.target), nsenter.Int(flags)).On(j.in.ID).
+		For(from, "all of the container's namespaces at once")}
 	if flags&unix.CLONE_NEWPID != 0 {
-		j.p.Add(nsenter.Control(nsenter.Child, nsenter.OpFork, "fork into the PID namespace").
+		steps = append(steps, nsenter.Control(nsenter.Child, nsenter.OpFork, "fork into the PID namespace").
 			For(from, "joining a PID namespace holds for children only"))
 	}
-	return nil
+	return steps
 }
 
 // process plans the rest, as for the container's first process.

@@ -58,12 +58,27 @@ func newPayload(p *nsenter.Plan, host Host, spec *specs.Spec, from map[string]st
 	if pl.caps, pl.warnings, err = capabilitySets(pl.spec.Capabilities, host); err != nil {
 		return nil, err
 	}
-	for _, check := range []func() error{pl.checkRlimits, pl.checkLabels} {
+	for _, check := range []func() error{pl.checkUser, pl.checkRlimits, pl.checkLabels} {
 		if err := check(); err != nil {
 			return nil, err
 		}
 	}
 	return pl, nil
+}
+
+// checkUser refuses ids that no process can have, or that have been read as
+// negative numbers before (CVE-2024-40635).
+func (pl *payload) checkUser() error {
+	u := pl.spec.User
+	for i, id := range append([]uint32{u.UID, u.GID}, u.AdditionalGids...) {
+		if id > maxID {
+			return fmt.Errorf("process.user.%s: %d is out of range", []string{"uid", "gid", "additionalGids"}[min(i, 2)], id)
+		}
+	}
+	if u.Umask != nil && *u.Umask > 0o777 {
+		return fmt.Errorf("process.user.umask: %#o is not a mode", *u.Umask)
+	}
+	return nil
 }
 
 // prepare makes the payload's part of the compilation, and takes hold of what
@@ -93,9 +108,17 @@ func (c *compiler) outside() error {
 	if from := c.payload.procField(); from != "" && c.proc == nsenter.NoSlot {
 		c.proc = openProc(c.p, from)
 	}
-	c.payload.proc = c.proc
-	err := c.payload.privileged()
-	c.payload.outside = true
+	return c.payload.beforeUserNamespace(c.proc)
+}
+
+// beforeUserNamespace makes the settings that must come before the process
+// joins a user namespace or makes one.
+func (pl *payload) beforeUserNamespace(proc nsenter.Slot) error {
+	pl.proc = proc
+	pl.child(nsenter.Call(nsenter.Child, unix.SYS_SETGROUPS, nsenter.Int(0), nsenter.Null()).
+		For("linux.namespaces[user]", "groups of the host's would open its files from inside, and a namespace may forbid dropping them"))
+	err := pl.privileged()
+	pl.outside = true
 	return err
 }
 
@@ -267,8 +290,14 @@ func (pl *payload) ids() error {
 	from := pl.fromField("process.user")
 	pl.child(nsenter.Call(nsenter.Child, unix.SYS_PRCTL, nsenter.Int(unix.PR_SET_KEEPCAPS), nsenter.Int(1)).
 		For(from, "the steps below still need capabilities"))
-	pl.child(nsenter.Call(nsenter.Child, unix.SYS_SETGROUPS, pl.id.groups()...).
-		For(from, "the caller's groups are not the payload's (CVE-2022-36109)"))
+	groups := nsenter.Call(nsenter.Child, unix.SYS_SETGROUPS, pl.id.groups()...).
+		For(from, "the caller's groups are not the payload's (CVE-2022-36109)")
+	if pl.outside && !pl.lookup && len(pl.id.Groups) == 0 {
+		// A user namespace may forbid it (user_namespaces(7), setgroups), and
+		// there are none any more.
+		groups = groups.Tolerate(unix.EPERM)
+	}
+	pl.child(groups)
 	pl.child(nsenter.Call(nsenter.Child, unix.SYS_SETRESGID, pl.id.gid(), pl.id.gid(), pl.id.gid()).For(from, "the payload's group"))
 	pl.child(nsenter.Call(nsenter.Child, unix.SYS_SETRESUID, pl.id.uid(), pl.id.uid(), pl.id.uid()).For(from, "the payload's user"))
 	return nil
