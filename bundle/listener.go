@@ -40,9 +40,10 @@ func dialAgent(s *specs.LinuxSeccomp) (*agent, error) {
 	return &agent{conn: conn, path: s.ListenerPath, metadata: s.ListenerMetadata}, nil
 }
 
-// notifies reports whether a filter reports calls to an agent.
+// notifies reports whether a filter reports calls to an agent. One that names
+// none is invalid, as whoever compiles it will say.
 func notifies(s *specs.LinuxSeccomp) bool {
-	if s == nil {
+	if s == nil || s.ListenerPath == "" {
 		return false
 	}
 	for i := range s.Syscalls {
