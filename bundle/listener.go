@@ -76,10 +76,7 @@ func (a *agent) listener(state specs.State) container.Listener {
 		if err != nil {
 			return fmt.Errorf("encode state for the seccomp agent: %w", err)
 		}
-		if err := sendMessage(a.conn, a.path, data, fd); err != nil {
-			return fmt.Errorf("linux.seccomp.listenerPath: %w", err)
-		}
-		return nil
+		return sendMessage(a.conn, a.path, data, fd) // the step names the field
 	}
 }
 
