@@ -3,6 +3,7 @@ package cgroup
 import (
 	"context"
 	"fmt"
+	"math"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -34,11 +35,14 @@ type Details struct {
 // Counter is one resource counter, in bytes.
 type Counter struct {
 	Usage, Max uint64
-	// Limit is 0 for none.
+	// Limit is [NoLimit] for none; 0 is a limit, too.
 	Limit uint64
 	// Failures is how often the limit was hit.
 	Failures uint64
 }
+
+// NoLimit is the Limit of a Counter without one.
+const NoLimit = math.MaxUint64
 
 // BlockDetails are counters by device and operation ("Read", "Write", "Sync",
 // "Async", "Discard", "Total"). Only Bytes and Requests are counted by every
@@ -171,7 +175,7 @@ func (m *Manager) memoryDetails(d *Details) error {
 		return nil
 	}
 	d.Swap = Counter{Usage: d.Memory.Usage + d.SwapOnly.Usage, Failures: d.SwapOnly.Failures}
-	if d.Memory.Limit > 0 && d.SwapOnly.Limit > 0 {
+	if d.Swap.Limit = NoLimit; d.Memory.Limit != NoLimit && d.SwapOnly.Limit != NoLimit {
 		d.Swap.Limit = d.Memory.Limit + d.SwapOnly.Limit
 	}
 	return nil
@@ -182,7 +186,7 @@ func (c *Counter) read(prefix, usage, peak, limit, failures string) error {
 	for _, x := range []struct {
 		file string
 		to   *uint64
-	}{{usage, &c.Usage}, {peak, &c.Max}, {limit, &c.Limit}, {failures, &c.Failures}} {
+	}{{usage, &c.Usage}, {peak, &c.Max}, {failures, &c.Failures}} {
 		if x.file == "" {
 			continue
 		}
@@ -191,6 +195,18 @@ func (c *Counter) read(prefix, usage, peak, limit, failures string) error {
 			return err
 		}
 		*x.to = n
+	}
+	text, err := readFile(prefix + limit)
+	if isGone(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if n, err := parseNumber(text); err != nil {
+		return fmt.Errorf("read %s%s: %w", prefix, limit, err)
+	} else if c.Limit = n; n == 0 && strings.TrimSpace(text) != "0" {
+		c.Limit = NoLimit
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ func TestLiveDetails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d.Memory.Usage < 3000000 || d.Memory.Limit != 64<<20 || !d.Hierarchical || d.Swap.Limit != 0 && d.Swap.Limit != 64<<20 {
+	if d.Memory.Usage < 3000000 || d.Memory.Limit != 64<<20 || !d.Hierarchical || d.Swap.Limit != 64<<20 || d.Kernel.Limit != 0 && d.Kernel.Limit != NoLimit {
 		t.Errorf("memory %+v, swap %+v", d.Memory, d.Swap)
 	}
 	if l.find(t, "cpuset") != nil && (d.CPUs == "" || d.Mems == "") {
