@@ -8,6 +8,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"berth/cgroup"
+	"berth/systemd"
 )
 
 // live loads a container that has processes, with its groups and its status.
@@ -79,14 +80,45 @@ func (r *Runtime) Update(ctx context.Context, id string, res *specs.LinuxResourc
 	if err != nil {
 		return err
 	}
+	if rdt != nil {
+		if err := r.updateResctrl(id, rdt); err != nil {
+			return err
+		}
+	}
+	if res == nil {
+		return nil
+	}
+	if c.Scope != "" {
+		// systemd would write its own idea of the limits again.
+		properties, err := scopeProperties(res)
+		if err != nil {
+			return err
+		}
+		if err := systemd.Set(ctx, c.Scope, properties); err != nil {
+			return err
+		}
+	}
 	if err := groups.Update(ctx, res); err != nil {
 		return err
 	}
-	if rdt != nil {
-		return errors.New("linux.intelRdt: the container has no resctrl group to change")
-	}
 	c.Cgroups = groups.Dirs()
 	return r.save(c)
+}
+
+// updateResctrl changes the schemas of a container's resctrl group.
+func (r *Runtime) updateResctrl(id string, rdt *specs.LinuxIntelRdt) error {
+	spec, err := r.Spec(id)
+	if err != nil {
+		return err
+	}
+	if spec.Linux == nil || spec.Linux.IntelRdt == nil {
+		return errors.New("linux.intelRdt: the container was made without it")
+	}
+	group, err := resctrlGroup(id, spec.Linux.IntelRdt)
+	if err != nil {
+		return err
+	}
+	return group.Update(rdt)
 }
 
 // Stats reads the container's counters.

@@ -18,12 +18,10 @@ import (
 	"berth/cgroup"
 	"berth/container"
 	"berth/nsenter"
+	"berth/resctrl"
 	"berth/seccomp"
 	"berth/state"
 )
-
-// cgroupParent is where containers go whose cgroupsPath does not say.
-const cgroupParent = "/berth"
 
 // settleTime bounds the wait for the end of processes that were killed.
 const settleTime = 10 * time.Second
@@ -44,6 +42,10 @@ type maker struct {
 	run      *nsenter.Run
 	sealed   *nsenter.Sealed
 	agent    *agent
+	// notify is the service manager's socket, scope the systemd unit, and
+	// resctrl the groups of linux.intelRdt; empty without.
+	notify, scope string
+	resctrl       *resctrl.Group
 }
 
 // Create makes a container and leaves its first process waiting for Start. On
@@ -77,8 +79,8 @@ func (m *maker) make(ctx context.Context) error {
 	}
 	defer func() { m.agent.close() }()
 	// What cannot be, fails here, before anything is made.
-	for _, step := range []func() error{m.checkTerminal, m.checkAgent, m.compile} {
-		if err := step(); err != nil {
+	for _, step := range []func(context.Context) error{m.checkTerminal, m.checkAgent, m.compile} {
+		if err := step(ctx); err != nil {
 			return err
 		}
 	}
@@ -96,7 +98,7 @@ func (m *maker) make(ctx context.Context) error {
 }
 
 // checkTerminal refuses a terminal without anybody at its other end.
-func (m *maker) checkTerminal() error {
+func (m *maker) checkTerminal(context.Context) error {
 	p := m.conf.spec.Process
 	terminal := p != nil && p.Terminal
 	switch {
@@ -109,7 +111,7 @@ func (m *maker) checkTerminal() error {
 }
 
 // checkAgent connects to the agent of a seccomp filter that reports to one.
-func (m *maker) checkAgent() error {
+func (m *maker) checkAgent(context.Context) error {
 	if m.conf.spec.Linux == nil {
 		return nil
 	}
@@ -119,8 +121,8 @@ func (m *maker) checkAgent() error {
 }
 
 // compile makes the plan.
-func (m *maker) compile() error {
-	in, err := m.input()
+func (m *maker) compile(ctx context.Context) error {
+	in, err := m.input(ctx)
 	if err != nil {
 		return err
 	}
@@ -132,31 +134,29 @@ func (m *maker) compile() error {
 }
 
 // input gathers what the plan is compiled from.
-func (m *maker) input() (container.Input, error) {
-	group, own := cgroupPath(m.conf.spec, m.id)
-	host, err := container.DetectHost(path.Dir(group))
-	if err != nil {
-		return container.Input{}, err
-	}
+func (m *maker) input(ctx context.Context) (container.Input, error) {
+	spec := m.conf.spec
 	in := container.Input{
-		Host: host, Spec: m.conf.spec, Hold: m.r.Dir, Cgroup: group, OwnCgroup: own, Account: true, Everywhere: !own,
-		NoPivot: m.o.NoPivot, NoNewKeyring: m.o.NoNewKeyring,
+		Spec: spec, Hold: m.r.Dir, Account: true, Keyring: "_ses." + m.id, Check: true,
+		NoPivot: m.o.NoPivot, NoNewKeyring: m.o.NoNewKeyring, Hooks: m.hooks(), MoveDevice: moveDevice,
 	}
 	if m.gated {
 		in.Gate = m.r.gatePath(m.id)
 	}
+	m.notify = planNotify(m.r.Getenv, spec, m.r.dir(m.id))
 	in.Listener = m.agent.listener(specs.State{
-		Version: m.conf.spec.Version, ID: m.id, Status: specs.StateCreating, Bundle: m.conf.dir, Annotations: m.conf.spec.Annotations,
+		Version: spec.Version, ID: m.id, Status: specs.StateCreating, Bundle: m.conf.dir, Annotations: spec.Annotations,
 	})
+	var err error
 	if in.Files, err = m.files(); err != nil {
 		return in, err
 	}
-	if l := m.conf.spec.Linux; l != nil {
+	if l := spec.Linux; l != nil {
 		if in.Filter, err = seccomp.Compile(l.Seccomp, goarch()); err != nil {
 			return in, fmt.Errorf("linux.seccomp: %w", err)
 		}
 	}
-	return in, nil
+	return in, m.place(ctx, &in)
 }
 
 // files are the descriptors that the payload inherits, which its environment
@@ -167,19 +167,6 @@ func (m *maker) files() ([]int, error) {
 		p.Env = withListenEnv(p.Env, env)
 	}
 	return files, err
-}
-
-// cgroupPath is a container's group, and whether its parent is berth's own. A
-// relative path is below that parent (runtime-spec, config-linux.md, "Cgroups
-// Path").
-func cgroupPath(spec *specs.Spec, id string) (group string, own bool) {
-	if spec.Linux == nil || spec.Linux.CgroupsPath == "" {
-		return path.Join(cgroupParent, id), true
-	}
-	if p := spec.Linux.CgroupsPath; path.IsAbs(p) {
-		return path.Clean(p), false
-	}
-	return path.Join(cgroupParent, path.Clean("/"+spec.Linux.CgroupsPath)), false
 }
 
 // goarch is the architecture that filters are compiled for.
@@ -194,6 +181,7 @@ func (m *maker) claim(ctx context.Context) error {
 	m.rec = &record{
 		ID: m.id, Bundle: m.conf.dir, Rootfs: m.conf.spec.Root.Path, Created: time.Now().UTC(), Owner: owner(),
 		OCIVersion: m.conf.spec.Version, Annotations: m.conf.spec.Annotations, Creator: self, Cgroups: m.compiled.Cgroups,
+		Notify: m.notify, Scope: m.scope,
 	}
 	if err := m.r.makeFolder(ctx, m.id); err != nil {
 		return err
@@ -201,6 +189,7 @@ func (m *maker) claim(ctx context.Context) error {
 	err = errors.Join(
 		state.WriteFile(m.r.configPath(m.id), m.conf.raw, state.Fast),
 		m.r.save(m.rec),
+		makeNotifyFolder(m.notify, m.r.dir(m.id)),
 	)
 	if err != nil {
 		return errors.Join(err, state.RemoveTree(m.r.dir(m.id)))

@@ -13,6 +13,7 @@ import (
 
 	"berth/cgroup"
 	"berth/state"
+	"berth/systemd"
 )
 
 // Kill sends a signal to the container's first process, or, with all, to every
@@ -116,7 +117,7 @@ func (r *Runtime) Delete(ctx context.Context, id string, force bool) error {
 	}
 	// The hooks come once everything is gone (runtime-spec, runtime.md,
 	// "Lifecycle"); a broken record has none to offer.
-	if specErr == nil && spec.Hooks != nil && len(spec.Hooks.Poststop) > 0 {
+	if specErr == nil {
 		r.poststop(ctx, c, spec)
 	}
 	return nil
@@ -150,18 +151,35 @@ func (r *Runtime) clear(ctx context.Context, c *record) error {
 	if err := r.killAll(ctx, c); err != nil {
 		return fmt.Errorf("end container %s: %w", c.ID, err)
 	}
-	groups, err := r.groups(c)
-	if err != nil && !errors.Is(err, cgroup.ErrNoCgroup) {
+	if err := r.removeGroups(ctx, c); err != nil {
 		return err
 	}
-	if err == nil {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
-		defer cancel()
-		if err := groups.Remove(ctx); err != nil {
-			return fmt.Errorf("remove cgroups of container %s: %w", c.ID, err)
+	return r.removeFolder(c.ID)
+}
+
+// removeGroups removes the container's groups of every kind.
+func (r *Runtime) removeGroups(ctx context.Context, c *record) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+	defer cancel()
+	if c.Scope != "" {
+		if err := systemd.Stop(ctx, c.Scope); err != nil && !errors.Is(err, systemd.ErrNotBooted) {
+			return fmt.Errorf("stop scope of container %s: %w", c.ID, err)
 		}
 	}
-	return r.removeFolder(c.ID)
+	if err := r.leaveResctrl(c.ID); err != nil {
+		return err
+	}
+	groups, err := r.groups(c)
+	if errors.Is(err, cgroup.ErrNoCgroup) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := groups.Remove(ctx); err != nil {
+		return fmt.Errorf("remove cgroups of container %s: %w", c.ID, err)
+	}
+	return nil
 }
 
 // removeFolder removes a container's folder: the few files that are known, and

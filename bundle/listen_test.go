@@ -15,6 +15,10 @@ func TestMain(m *testing.M) {
 		printPassedFiles()
 		return
 	}
+	if say := os.Getenv("BUNDLE_TEST_SAY"); say != "" {
+		sayNotify(say)
+		return
+	}
 	os.Exit(m.Run())
 }
 

@@ -38,8 +38,6 @@ type record struct {
 	Cgroups []string `json:"cgroups,omitempty"`
 	// Scope is the systemd unit of the container; empty without the driver.
 	Scope string `json:"scope,omitempty"`
-	// Resctrl is the group for linux.intelRdt that was made for it.
-	Resctrl string `json:"resctrl,omitempty"`
 	// Notify is the socket of NOTIFY_SOCKET that start speaks for.
 	Notify string `json:"notify,omitempty"`
 }

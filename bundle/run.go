@@ -3,6 +3,7 @@ package bundle
 import (
 	"context"
 	"errors"
+	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -23,13 +24,21 @@ func (r *Runtime) Run(ctx context.Context, id string, o RunOptions) (int, error)
 		return 0, err
 	}
 	defer m.run.Close()
-	if err := m.launch(ctx); err != nil {
+	n, err := listenNotify(m.notify, r.dir(id), r.Warn)
+	if err == nil {
+		err = m.launch(ctx)
+	}
+	if err != nil {
+		n.close()
 		return 0, errors.Join(err, m.undo(ctx, err))
 	}
 	if o.Detach {
-		return 0, nil
+		defer n.close()
+		return 0, n.wait(ctx, m.rec.Payload)
 	}
+	n.serve(os.Getpid())
 	code, err := wait(m.run, m.terminal(), o.Stdio)
+	n.close()
 	if o.Keep {
 		return code, err
 	}
@@ -39,21 +48,10 @@ func (r *Runtime) Run(ctx context.Context, id string, o RunOptions) (int, error)
 // launch runs the hooks of a start, around the opening of the gate if the
 // payload waits at one.
 func (m *maker) launch(ctx context.Context) error {
-	hooks := m.conf.spec.Hooks
-	if hooks == nil {
-		return nil
-	}
 	if m.gated {
-		if err := m.r.startHooks(ctx, m.rec, m.conf.spec); err != nil {
-			return err
-		}
-		if err := m.r.open(ctx, m.rec); err != nil {
-			return err
-		}
+		return m.r.letGo(ctx, m.rec, m.conf.spec)
 	}
-	if len(hooks.Poststart) > 0 {
-		return m.r.poststart(ctx, m.rec, m.conf.spec)
-	}
+	m.r.poststart(ctx, m.rec, m.conf.spec)
 	return nil
 }
 

@@ -7,47 +7,70 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"berth/nsenter"
 )
 
 // Start lets the payload of a created container go on, and returns once it has
-// become the program.
+// become the program; where a service manager waits for its word, once it is
+// ready.
 func (r *Runtime) Start(ctx context.Context, id string) error {
 	c, unlock, err := r.locked(ctx, id)
 	if err != nil {
 		return err
 	}
 	defer unlock()
+	if err := r.startable(c); err != nil {
+		return err
+	}
+	spec, err := r.Spec(id)
+	if err != nil {
+		return err
+	}
+	var host string
+	if c.Notify != "" {
+		host = r.Getenv(notifyVariable)
+	}
+	n, err := listenNotify(host, r.dir(id), r.Warn)
+	if err != nil {
+		return err
+	}
+	defer n.close()
+	if err := r.letGo(ctx, c, spec); err != nil {
+		return errors.Join(err, r.abort(ctx, c))
+	}
+	unlock()
+	return n.wait(ctx, c.Payload)
+}
+
+// startable refuses every container but a created one.
+func (r *Runtime) startable(c *record) error {
 	status, err := r.status(c)
 	if err != nil {
 		return err
 	}
 	switch status {
 	case created:
+		return nil
 	case stopped:
 		return errors.New("cannot start a container that has stopped")
 	case creating:
 		return errors.New("cannot start a container that is being created")
-	default:
-		return errors.New("cannot start an already running container")
 	}
-	spec, err := r.Spec(id)
-	if err != nil {
+	return errors.New("cannot start an already running container")
+}
+
+// letGo opens the gate, with the hooks on both sides of it.
+func (r *Runtime) letGo(ctx context.Context, c *record, spec *specs.Spec) error {
+	if err := r.startHooks(ctx, c, spec); err != nil {
 		return err
 	}
-	if spec.Hooks != nil && len(spec.Hooks.StartContainer) > 0 {
-		if err := r.startHooks(ctx, c, spec); err != nil {
-			return errors.Join(err, r.abort(ctx, c))
-		}
-	}
 	if err := r.open(ctx, c); err != nil {
-		return errors.Join(err, r.abort(ctx, c))
+		return err
 	}
-	if spec.Hooks != nil && len(spec.Hooks.Poststart) > 0 {
-		return r.poststart(ctx, c, spec)
-	}
+	r.poststart(ctx, c, spec)
 	return nil
 }
 

@@ -1,0 +1,135 @@
+package bundle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"berth/cgroup"
+	"berth/container"
+	"berth/resctrl"
+	"berth/systemd"
+)
+
+// cgroupParent is where containers go whose cgroupsPath does not say.
+const cgroupParent = "/berth"
+
+// cgroupPath is a container's group, and whether its parent is berth's own. A
+// relative path is below that parent (runtime-spec, config-linux.md, "Cgroups
+// Path").
+func cgroupPath(spec *specs.Spec, id string) (group string, own bool) {
+	if spec.Linux == nil || spec.Linux.CgroupsPath == "" {
+		return path.Join(cgroupParent, id), true
+	}
+	if p := spec.Linux.CgroupsPath; path.IsAbs(p) {
+		return path.Clean(p), false
+	}
+	return path.Join(cgroupParent, path.Clean("/"+spec.Linux.CgroupsPath)), false
+}
+
+// place decides which groups the container gets, and who makes them.
+func (m *maker) place(ctx context.Context, in *container.Input) error {
+	in.Cgroup, in.OwnCgroup = cgroupPath(m.conf.spec, m.id)
+	if m.r.Systemd {
+		if err := m.placeInScope(ctx, in); err != nil {
+			return err
+		}
+	}
+	// Who names a group's path looks for it in every hierarchy.
+	in.Everywhere = !in.OwnCgroup
+	var err error
+	if in.Host, err = container.DetectHost(path.Dir(in.Cgroup)); err != nil {
+		return err
+	}
+	return m.placeInResctrl(in)
+}
+
+// placeInScope has systemd make the container's group.
+func (m *maker) placeInScope(ctx context.Context, in *container.Input) error {
+	l := m.conf.spec.Linux
+	if l == nil {
+		return nil // refused later, by name
+	}
+	scope, err := systemd.ParseScope(l.CgroupsPath, m.id)
+	if err != nil {
+		return err
+	}
+	if !systemd.Booted() {
+		return fmt.Errorf("--systemd-cgroup: %w", systemd.ErrNotBooted)
+	}
+	limits, err := scopeProperties(l.Resources)
+	if err != nil {
+		return err
+	}
+	asked, err := systemd.Annotated(m.conf.spec.Annotations)
+	if err != nil {
+		return err
+	}
+	scope.Properties = append(limits, asked...)
+	in.Cgroup, in.OwnCgroup = scope.Path(), false
+	m.scope = scope.Unit()
+	in.Scope = &container.HostStep{
+		Text: "ask systemd for the scope " + scope.Unit(), Target: scope.Unit(),
+		Do: func(pid int) error { return systemd.Start(ctx, scope, pid) },
+	}
+	return nil
+}
+
+// scopeProperties are the limits that systemd must know of.
+func scopeProperties(res *specs.LinuxResources) ([]systemd.Property, error) {
+	host, err := cgroup.Detect(cgroupParent)
+	if err != nil {
+		return nil, err
+	}
+	values, err := cgroup.Values(host, res)
+	if err != nil {
+		return nil, err
+	}
+	return systemd.Properties(values)
+}
+
+// placeInResctrl prepares the groups of linux.intelRdt.
+func (m *maker) placeInResctrl(in *container.Input) error {
+	l := m.conf.spec.Linux
+	if l == nil || l.IntelRdt == nil {
+		return nil
+	}
+	group, err := resctrlGroup(m.id, l.IntelRdt)
+	if err != nil {
+		return err
+	}
+	if err := group.Check(); err != nil {
+		return err
+	}
+	m.resctrl = group
+	in.Resctrl = &container.HostStep{Text: "put the container into its resctrl group", Target: group.Dir(), Do: group.Join}
+	return nil
+}
+
+// resctrlGroup finds a container's place in resctrl.
+func resctrlGroup(id string, rdt *specs.LinuxIntelRdt) (*resctrl.Group, error) {
+	fs, err := resctrl.Find()
+	if err != nil {
+		return nil, fmt.Errorf("linux.intelRdt: %w", err)
+	}
+	return fs.Group(id, rdt)
+}
+
+// leaveResctrl removes what the container had in resctrl.
+func (r *Runtime) leaveResctrl(id string) error {
+	spec, err := r.Spec(id)
+	if err != nil || spec.Linux == nil || spec.Linux.IntelRdt == nil {
+		return nil // a broken record names no group
+	}
+	group, err := resctrlGroup(id, spec.Linux.IntelRdt)
+	if errors.Is(err, resctrl.ErrUnsupported) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return group.Remove()
+}
