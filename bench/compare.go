@@ -26,6 +26,7 @@ type comparison struct {
 	berth    *engine
 	engines  []*engine // berth first
 	runtimes []*ociRuntime
+	oci      []ociBench
 	report   Report
 	progress func(format string, args ...any)
 }
@@ -56,22 +57,30 @@ func compare(ctx context.Context, o options, stderr io.Writer) (*Report, error) 
 		return nil, err
 	}
 	c.report.relate()
-	c.report.judge(c.listRow())
+	c.report.judge()
+	if !o.oci {
+		c.report.judgeEngines(c.listRow())
+	}
 	return &c.report, nil
 }
 
 // all runs the named steps; the first error ends it.
 func (c *comparison) all(ctx context.Context) error {
-	steps := []struct {
+	type step struct {
 		name string
 		do   func(context.Context) error
-	}{
+	}
+	steps := []step{
 		{"build the image and the launchers", c.prepare},
+		{"time the OCI runtimes alone", c.timeOCI},
 		{"start the contenders", c.start},
 		{"time run, exec and --version", c.timeStarts},
 		{"read the memory of supervisors", c.readMemory},
 		{"search for the smallest memory limits", c.searchLimits},
 		{"make containers to list, and time ps", c.timeLists},
+	}
+	if c.opts.oci {
+		steps = steps[:2]
 	}
 	for _, s := range steps {
 		c.progress("%s", s.name)
@@ -230,7 +239,7 @@ func (c *comparison) listRow() string {
 
 // remove undoes everything in reverse, whatever fails on the way.
 func (c *comparison) remove() error {
-	var errs []error
+	errs := []error{c.removeOCI()}
 	for _, r := range c.runtimes {
 		errs = append(errs, r.remove())
 	}

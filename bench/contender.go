@@ -24,6 +24,8 @@ type contender struct {
 	section string
 	name    string
 	command command
+	// then are the commands that follow, and belong to the time.
+	then []command
 	// settle is waited after each run: podman and docker clean up behind the
 	// back of their client, and that must not fall into another's time.
 	settle time.Duration

@@ -33,6 +33,7 @@ type options struct {
 	dir    string
 	check  bool
 	ledger bool
+	oci    bool
 }
 
 func main() {
@@ -82,6 +83,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.dir, "dir", "/var/tmp", "`folder` for images and writable layers, not on a tmpfs")
 	f.BoolVar(&o.check, "check", false, "exit with 1 when a target is missed or something was left behind")
 	f.BoolVar(&o.ledger, "ledger", true, "look for what was left behind; waits for other root tests of berth")
+	f.BoolVar(&o.oci, "oci", false, "the OCI runtimes alone: berth oci, crun and runc on the same bundles")
 	f.BoolVar(&short, "short", false, "20 rounds")
 	if err := f.Parse(args); err != nil {
 		return o, err

@@ -29,10 +29,7 @@ func measure(ctx context.Context, list []contender, rounds int, seed int64, prog
 			if c.absent != "" {
 				continue
 			}
-			r := c.command.run(null.Fd())
-			if r.err == nil && r.code != 0 {
-				r.err = fmt.Errorf("exit code %d", r.code)
-			}
+			r := c.run(null.Fd())
 			if r.err != nil {
 				return nil, fmt.Errorf("%s in round %d: %w", c.name, i, r.err)
 			}
@@ -48,6 +45,26 @@ func measure(ctx context.Context, list []contender, rounds int, seed int64, prog
 	return times, nil
 }
 
+// run makes one measurement: all of the contender's commands, one after
+// another, up to the first that fails.
+func (c contender) run(null uintptr) timedRun {
+	var sum timedRun
+	for _, cmd := range append([]command{c.command}, c.then...) {
+		r := cmd.run(null)
+		if r.err == nil && r.code != 0 {
+			r.err = fmt.Errorf("exit code %d", r.code)
+		}
+		if r.err != nil && len(c.then) > 0 {
+			r.err = fmt.Errorf("%s: %w", cmd, r.err)
+		}
+		sum.wall, sum.code, sum.err = sum.wall+r.wall, r.code, r.err
+		if sum.err != nil {
+			break
+		}
+	}
+	return sum
+}
+
 // check runs every contender once, before anything is timed, and turns one that
 // fails into a row with the reason.
 func check(list []contender) {
@@ -55,8 +72,11 @@ func check(list []contender) {
 		if list[i].absent != "" {
 			continue
 		}
-		if _, err := list[i].command.output(); err != nil {
-			list[i].absent = err.Error()
+		for _, cmd := range append([]command{list[i].command}, list[i].then...) {
+			if _, err := cmd.output(); err != nil {
+				list[i].absent = err.Error()
+				break
+			}
 		}
 	}
 }

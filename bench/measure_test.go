@@ -121,6 +121,20 @@ func TestMeasureStopsAtAFailure(t *testing.T) {
 	}
 }
 
+// TestMeasureThen: the time is that of all commands, and one that fails is named.
+func TestMeasureThen(t *testing.T) {
+	on := newTestLauncher(t)
+	c := contender{name: "both", command: shell(on, "sleep 0.02"), then: []command{shell(on, "sleep 0.03")}}
+	times, err := measure(t.Context(), []contender{c}, 1, 1, func(int, int) {})
+	if err != nil || times[0][0] < 50*time.Millisecond {
+		t.Errorf("got %v, %v, want at least 50ms", times, err)
+	}
+	c.then = []command{shell(on, "exit 3"), shell(on, "true")}
+	if _, err = measure(t.Context(), []contender{c}, 1, 1, func(int, int) {}); err == nil || !strings.Contains(err.Error(), "exit 3: exit code 3") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestPrivateCgroup2(t *testing.T) {
 	if os.Geteuid() != 0 {
 		if os.Getenv("CI") == "true" {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -12,8 +13,8 @@ type Row struct {
 	Section string `json:"section"`
 	Name    string `json:"name"`
 	Summary
-	// Ratio is to the base of the row's section, by medians; 0 is none. The
-	// start of true has a second base, which OpenRatio is to.
+	// Ratio is to the base of the row's section, by medians; 0 is none. Where
+	// containers are started there is a second base, which OpenRatio is to.
 	Ratio     float64 `json:"ratio,omitempty"`
 	OpenRatio float64 `json:"open_ratio,omitempty"`
 	Bytes     int64   `json:"bytes,omitempty"`
@@ -49,6 +50,10 @@ func bases() map[string]string {
 		sectionStart:   rowCrun,
 		sectionExec:    "crun exec",
 		sectionVersion: rowEmpty,
+
+		sectionOCIRun:    "crun" + ociRun,
+		sectionOCICreate: "crun" + ociCreate,
+		sectionOCIExec:   "crun" + ociExec,
 	}
 }
 
@@ -69,8 +74,8 @@ func (r *Report) relate() {
 		if base, ok := bases()[row.Section]; ok {
 			row.Ratio = ratio(row.Summary, r.row(row.Section, base).Summary)
 		}
-		if row.Section == sectionStart {
-			row.OpenRatio = ratio(row.Summary, r.row(sectionStart, rowCrunOpen).Summary)
+		if hasOpen(row.Section) {
+			row.OpenRatio = ratio(row.Summary, r.row(row.Section, rowCrunOpen).Summary)
 		}
 	}
 }
@@ -84,7 +89,7 @@ func (r *Report) print(out io.Writer) {
 	if m.LoadBefore > quietBefore || m.LoadAfter > quietAfter {
 		fmt.Fprintf(out, "WARNING: the machine was busy: compare ratios with care and times not at all\n")
 	}
-	for _, section := range []string{sectionStart, sectionExec, sectionVersion, sectionMemory, sectionLimit, sectionList} {
+	for _, section := range []string{sectionOCIRun, sectionOCICreate, sectionOCIExec, sectionStart, sectionExec, sectionVersion, sectionMemory, sectionLimit, sectionList} {
 		r.printSection(out, section)
 	}
 	fmt.Fprintln(out, "\ntargets")
@@ -96,12 +101,18 @@ func (r *Report) print(out io.Writer) {
 	}
 }
 
+// hasOpen tells whether a section has crun without a filter for a second base.
+func hasOpen(section string) bool { return section == sectionStart || section == sectionOCIRun }
+
 func (r *Report) printSection(out io.Writer, section string) {
+	if !slices.ContainsFunc(r.Rows, func(row Row) bool { return row.Section == section }) {
+		return
+	}
 	fmt.Fprintf(out, "\n%s\n", section)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	timed := section != sectionMemory && section != sectionLimit
 	switch {
-	case section == sectionStart:
+	case hasOpen(section):
 		fmt.Fprintf(w, "min ms\tmedian\tp90\tx crun\tx crun, no filter\t\n")
 	case timed:
 		fmt.Fprintf(w, "min ms\tmedian\tp90\t%s\t\n", strings.TrimSuffix("x "+bases()[section], "x "))
@@ -120,7 +131,7 @@ func (r *Report) printSection(out io.Writer, section string) {
 		} else {
 			fmt.Fprintf(w, "%d KiB\t", row.Bytes>>10)
 		}
-		if section == sectionStart {
+		if hasOpen(section) {
 			fmt.Fprintf(w, "%s\t", times(row.OpenRatio))
 		}
 		fmt.Fprintf(w, "  %s\n", strings.TrimSpace(row.Name+"  "+row.Note))

@@ -78,13 +78,17 @@ func sample(medians map[string]float64) *Report {
 	sections := map[string]string{rowVersion: sectionVersion, rowEmpty: sectionVersion, "list": sectionList}
 	for name, median := range medians {
 		section := sections[name]
+		if oci, ok := strings.CutPrefix(name, "oci: "); ok {
+			section, name = sectionOCIRun, oci
+		}
 		if section == "" {
 			section = sectionStart
 		}
 		r.Rows = append(r.Rows, Row{Section: section, Name: name, Summary: Summary{Runs: 1, Min: median, Median: median, P90: median}})
 	}
 	r.relate()
-	r.judge("list")
+	r.judge()
+	r.judgeEngines("list")
 	return r
 }
 
@@ -102,18 +106,21 @@ func TestJudge(t *testing.T) {
 			rowBerthRun: 4, rowBerthOpen: 3.9, rowCrun: 8, rowCrunOpen: 4, "runc run": 12,
 			"podman run --rm --network none": 150, "docker run --rm --network none": 200,
 			rowVersion: 3.5, rowEmpty: 1, "list": 50,
+			"oci: berth oci run": 8.8, "oci: crun run": 8, "oci: runc run": 17.6,
 		}
 	}
 	tests := map[string]struct {
 		change map[string]float64
 		want   string
 	}{
-		"all at their limits":       {nil, "met met met met met met met met met met"},
-		"as fast as runc is no win": {map[string]float64{"runc run": 4}, "met met met MISSED met met met met met met"},
-		"slow start":                {map[string]float64{rowBerthRun: 5.21}, "met met MISSED met met met met met met met"},
-		"slow without filter":       {map[string]float64{rowBerthOpen: 5.21}, "met MISSED met met met met met met met met"},
-		"slow version":              {map[string]float64{rowVersion: 3.6}, "met met met met met met MISSED met met met"},
-		"slow list":                 {map[string]float64{"list": 50.1}, "met met met met met met met met met MISSED"},
+		"all at their limits":         {nil, "met met met met met met met met met met met met"},
+		"as fast as runc is no win":   {map[string]float64{"runc run": 4}, "met met met met met MISSED met met met met met met"},
+		"slow start":                  {map[string]float64{rowBerthRun: 5.21}, "met met met met MISSED met met met met met met met"},
+		"slow without filter":         {map[string]float64{rowBerthOpen: 5.21}, "met met met MISSED met met met met met met met met"},
+		"slow version":                {map[string]float64{rowVersion: 3.6}, "met met met met met met met met MISSED met met met"},
+		"slow list":                   {map[string]float64{"list": 50.1}, "met met met met met met met met met met met MISSED"},
+		"slower than crun by a fifth": {map[string]float64{"oci: berth oci run": 9.6, "oci: runc run": 20}, "MISSED met met met met met met met met met met met"},
+		"half of runc is not enough":  {map[string]float64{"oci: runc run": 17.5}, "met MISSED met met met met met met met met met met"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -131,7 +138,7 @@ func TestJudge(t *testing.T) {
 // TestJudgeUnknown: what was not measured is neither met nor missed.
 func TestJudgeUnknown(t *testing.T) {
 	r := sample(map[string]float64{rowBerthRun: 4})
-	if got, want := verdicts(r), "? ? ? ? ? ? ? met met ?"; got != want {
+	if got, want := verdicts(r), "? ? ? ? ? ? ? ? ? met met ?"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	if !strings.Contains(r.Targets[0].Found, "crun run was left out") {

@@ -16,6 +16,8 @@ const (
 // What berth promises, in the units of the rows.
 const (
 	maxStartRatio   = 1.3 // to crun on a ready bundle
+	maxOCIRatio     = 1.1 // to crun, as an OCI runtime
+	maxRuncRatio    = 0.5 // to runc
 	maxVersionRatio = 3.5 // to an empty Go program
 	maxIdle         = 4 << 20
 	maxList         = 50.0 // ms
@@ -41,9 +43,18 @@ func (t Target) verdict() string {
 	return "MISSED"
 }
 
-// judge holds the rows against the promises.
-func (r *Report) judge(listRow string) {
+// judge holds the rows of the OCI runtimes against the promises.
+func (r *Report) judge() {
+	run := berthOCI + ociRun
 	r.Targets = []Target{
+		r.atMost(sectionOCIRun, run, "crun"+ociRun, maxOCIRatio),
+		r.atMost(sectionOCIRun, run, "runc"+ociRun, maxRuncRatio),
+	}
+}
+
+// judgeEngines holds all other rows against the promises.
+func (r *Report) judgeEngines(listRow string) {
+	r.Targets = append(r.Targets, []Target{
 		r.atMost(sectionStart, rowBerthRun, rowCrun, maxStartRatio),
 		r.atMost(sectionStart, rowBerthOpen, rowCrunOpen, maxStartRatio),
 		// The hardest reading of the promise: crun does less than berth here.
@@ -54,7 +65,7 @@ func (r *Report) judge(listRow string) {
 		r.atMost(sectionVersion, rowVersion, rowEmpty, maxVersionRatio),
 		r.small(sectionMemory, rowBerth, maxIdle),
 		r.small(sectionLimit, rowBerth, minLimit),
-	}
+	}...)
 	list := r.row(sectionList, listRow)
 	r.Targets = append(r.Targets, Target{
 		Name: fmt.Sprintf("%s takes at most %.0f ms", listRow, maxList), Known: list.Runs > 0,
