@@ -52,7 +52,7 @@ func (a *Assembly) Cgroups(m specs.Mount, v2 bool, views []CgroupView, from stri
 	ctx, slot := a.plan.NewSlot("tmpfs context"), a.plan.NewSlot(strings.TrimPrefix(dest, "/"))
 	a.host(nsenter.Call(nsenter.Host, unix.SYS_FSOPEN, nsenter.Str("tmpfs"), nsenter.Int(unix.FSOPEN_CLOEXEC)).
 		To(ctx).On("tmpfs").For(from, "cgroup v1 has a folder for each hierarchy"))
-	if err := a.options(ctx, nsenter.Host, specs.Mount{Type: "tmpfs", Destination: dest}, options{data: []string{"mode=755"}}, from); err != nil {
+	if err := a.options(ctx, nsenter.Host, specs.Mount{Type: "tmpfs", Source: "tmpfs", Destination: dest}, options{data: []string{"mode=755"}}, from); err != nil {
 		return err
 	}
 	a.create(ctx, nsenter.Host, from)

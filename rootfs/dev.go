@@ -230,7 +230,7 @@ func (a *Assembly) node(dir int, d device) error {
 // links makes the default links of /dev, where the spec has no device.
 func (a *Assembly) links(devices []device) {
 	const from = "default"
-	if a.dev != nsenter.NoSlot {
+	if a.dev != nsenter.NoSlot && !a.users.on {
 		for _, l := range defaultLinks() {
 			if slices.ContainsFunc(devices, func(d device) bool { return d.path == "/dev/"+l[0] }) {
 				continue

@@ -222,7 +222,7 @@ func (a *Assembly) labelRoot(slot nsenter.Slot, dest string) {
 
 // options sets a file system's own options.
 func (a *Assembly) options(ctx nsenter.Slot, who nsenter.Who, m specs.Mount, o options, from string) error {
-	if m.Source != "" && who == nsenter.Host {
+	if m.Source != "" {
 		a.config(ctx, who, "source", m.Source, from, "the name that mount tables show")
 	}
 	if o.set&unix.MOUNT_ATTR_RDONLY != 0 && strings.HasPrefix(m.Source, "/") && who == nsenter.Host {
@@ -313,8 +313,10 @@ func (a *Assembly) filesystem(m specs.Mount, o options, from string) error {
 		}
 	case dest == "/dev/pts" && m.Type == "devpts":
 		a.pts = slot
-		if err == nil && a.users.on {
-			err = a.chown(slot, "ptmx", 0, 0, "/dev/pts/ptmx", from, "the container's root owns what opens terminals")
+		for _, name := range []string{".", "ptmx"} {
+			if err == nil && a.users.on {
+				err = a.chown(slot, name, 0, 0, path.Join("/dev/pts", name), from, "it belongs to the container's root")
+			}
 		}
 	}
 	return err

@@ -28,7 +28,7 @@ func chownTree(t testing.TB, dir string, base int) {
 
 // ownersScript fails where something in the box is nobody's.
 const ownersScript = `
-for f in / /dev /dev/null /dev/pts/ptmx /dev/shm /dev/fuse /tmp/new /made /made/deep /made/deep/cwd /etc/mounted; do
+for f in / /dev /dev/fd /dev/pts /dev/null /dev/pts/ptmx /dev/shm /dev/fuse /tmp/new /made /made/deep /made/deep/cwd /etc/mounted; do
 	test "$(stat -c %u:%g $f)" = 0:0 || { echo "$f is $(stat -c %u:%g $f)"; exit 1; }
 done
 test "$(stat -c %u:%g /data)" = 12:34 || { stat -c %u:%g /data; exit 1; }
