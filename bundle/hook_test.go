@@ -27,14 +27,14 @@ func report(kind, dir string) specs.Hook {
 func TestHooks(t *testing.T) {
 	h := newHarness(t)
 	out := t.TempDir()
-	s := shell("test -e /tmp/start && echo started > /out/payload; sleep 60")
+	s := shell("test -e /out/start && echo started > /out/payload; sleep 60")
 	s.Mounts = append(s.Mounts, specs.Mount{Destination: "/out", Type: "bind", Source: out, Options: []string{"bind"}})
 	s.Annotations = map[string]string{"color": "blue"}
 	s.Process.User = specs.User{UID: 1234, GID: 1234}
 	if err := os.Chmod(out, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	start := script(`{ echo kind=startContainer; cat; echo; readlink /proc/self/ns/mnt; grep -E "^(CapEff|NoNewPrivs|Seccomp):" /proc/self/status; id -u; env | grep -v ^PWD= | sort | tr "\n" " "; : > /tmp/start; } > /out/startContainer 2>&1`)
+	start := script(`{ echo kind=startContainer; cat; echo; readlink /proc/self/ns/mnt; grep -E "^(CapEff|NoNewPrivs|Seccomp):" /proc/self/status; id -u; env | grep -v ^PWD= | sort | tr "\n" " "; : > /out/start; } > /out/startContainer 2>&1`)
 	s.Hooks = &specs.Hooks{
 		//nolint:staticcheck // deprecated, and still used
 		Prestart:        []specs.Hook{report("prestart", out)},
@@ -133,7 +133,6 @@ func TestHooksThatFail(t *testing.T) {
 		{"createRuntime", specs.Hooks{CreateRuntime: broken}, "error running createRuntime hook #1: exit status 7, stdout: on stdout, stderr: on stderr"},
 		{"createContainer", specs.Hooks{CreateContainer: broken}, "error running createContainer hook #1: exit status 7, stdout: on stdout, stderr: on stderr"},
 		{"startContainer", specs.Hooks{StartContainer: broken}, "error running startContainer hook #1: exit status 7, stdout: on stdout, stderr: on stderr"},
-		{"poststart", specs.Hooks{Poststart: broken}, "error running poststart hook #1: exit status 7, stdout: on stdout, stderr: on stderr"},
 		{"slow on the host", specs.Hooks{CreateRuntime: []specs.Hook{slow}}, "error running createRuntime hook #0: hook ran past specified timeout of 1.0s, stdout: begun"},
 		{"slow inside", specs.Hooks{CreateContainer: []specs.Hook{slow}}, "error running createContainer hook #0: hook ran past specified timeout of 1.0s, stdout: begun"},
 		{"killed", specs.Hooks{CreateRuntime: []specs.Hook{script("kill -9 $$")}}, "signal: SIGKILL"},
@@ -153,6 +152,25 @@ func TestHooksThatFail(t *testing.T) {
 			}
 			h.empty()
 		})
+	}
+}
+
+// TestPoststartThatFails: the payload runs already, so there is a warning, and
+// the other hooks run.
+func TestPoststartThatFails(t *testing.T) {
+	h := newHarness(t)
+	file := filepath.Join(t.TempDir(), "second")
+	s := shell("echo payload")
+	s.Hooks = &specs.Hooks{Poststart: []specs.Hook{script("exit 7"), script(`: > "$0"`, file)}}
+	out, code, err := h.run(s)
+	if err != nil || code != 0 || out != "payload\n" {
+		t.Errorf("%q, %d, %v", out, code, err)
+	}
+	if len(h.warnings) != 1 || !strings.Contains(h.warnings[0], "error running poststart hook #0: exit status 7") {
+		t.Errorf("warnings: %q", h.warnings)
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Error(err)
 	}
 }
 
