@@ -153,6 +153,9 @@ type box struct {
 	mapped, late bool
 	shared       []specs.LinuxNamespaceType
 
+	// views are its groups, mounted read-only as on a v1 host.
+	views []CgroupView
+
 	keep []nsenter.Slot
 	kind func(string) Kind
 }
@@ -258,6 +261,11 @@ func (b *box) plan(a *Assembly, hold string) error {
 	a.host(nsenter.Call(nsenter.Host, unix.SYS_UMASK, nsenter.Int(0)))
 	for i, m := range b.mounts {
 		if err := a.Add(m, fmt.Sprintf("mounts[%d]", i)); err != nil {
+			return err
+		}
+	}
+	if b.views != nil {
+		if err := a.Cgroups(cgroupMount("ro"), false, b.views, "mounts"); err != nil {
 			return err
 		}
 	}
