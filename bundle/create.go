@@ -35,6 +35,10 @@ type maker struct {
 	// gated says that the payload waits for start, and background that this
 	// process goes away before the payload.
 	gated, background bool
+	// starts says that this command starts the payload too, so that it may
+	// have a word for the service manager from now on.
+	starts   bool
+	notifier *notifier
 
 	rec      *record
 	compiled *container.Compiled
@@ -88,13 +92,24 @@ func (m *maker) make(ctx context.Context) error {
 		return err
 	}
 	for _, step := range []func(context.Context) error{
-		m.makeGate, m.start, m.recordPayload, m.sendTerminal, m.sendPidfd, m.writePidFile,
+		m.makeGate, m.listenNotify, m.start, m.recordPayload, m.sendTerminal, m.sendPidfd, m.writePidFile,
 	} {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, m.undo(ctx, err))
 		}
 	}
 	return nil
+}
+
+// listenNotify makes the service manager's socket before the payload can look
+// for it.
+func (m *maker) listenNotify(context.Context) error {
+	if !m.starts {
+		return nil
+	}
+	var err error
+	m.notifier, err = listenNotify(m.notify, m.r.dir(m.id), m.r.Warn)
+	return err
 }
 
 // checkTerminal refuses a terminal without anybody at its other end.

@@ -192,3 +192,13 @@ func TestNotifyNone(t *testing.T) {
 	}
 	n.close()
 }
+
+// TestNotifyEarly wants the socket to be there when the payload looks for it.
+func TestNotifyEarly(t *testing.T) {
+	h, _ := newNotifyHarness(t)
+	for range 10 {
+		if out, code, err := h.run(shell("test -S $NOTIFY_SOCKET")); err != nil || code != 0 {
+			t.Fatalf("got %q, %d, %v", out, code, err)
+		}
+	}
+}

@@ -19,16 +19,14 @@ func (r *Runtime) Run(ctx context.Context, id string, o RunOptions) (int, error)
 			return 0, err
 		}
 	}
-	m := &maker{r: r, id: id, o: o.CreateOptions, background: o.Detach}
+	m := &maker{r: r, id: id, o: o.CreateOptions, background: o.Detach, starts: true}
 	if err := m.make(ctx); err != nil {
+		m.notifier.close()
 		return 0, err
 	}
 	defer m.run.Close()
-	n, err := listenNotify(m.notify, r.dir(id), r.Warn)
-	if err == nil {
-		err = m.launch(ctx)
-	}
-	if err != nil {
+	n := m.notifier
+	if err := m.launch(ctx); err != nil {
 		n.close()
 		return 0, errors.Join(err, m.undo(ctx, err))
 	}
