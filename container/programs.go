@@ -100,6 +100,9 @@ func judgeProgram(program string, list []candidate, result func(int) nsenter.Res
 	case cause == unix.EISDIR && inPath:
 		// What execve says of a folder, and a search goes on behind.
 		cause = unix.EACCES
+	case cause == unix.EISDIR:
+		// dockerd before version 23 knows exit code 126 by the second reason.
+		return &StartError{Code: 126, Err: fmt.Errorf("exec: %q: %w: %w", program, cause, unix.EACCES)}
 	}
 	return &StartError{Code: 126, Err: fmt.Errorf("exec: %q: %w", program, cause)}
 }
