@@ -39,7 +39,7 @@ func parseList(list string, limit int) ([]byte, error) {
 		}
 	}
 	if mask == nil {
-		return nil, fmt.Errorf("%q names nothing", list)
+		return nil, fmt.Errorf("%q names no number", list)
 	}
 	return mask, nil
 }

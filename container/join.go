@@ -97,9 +97,8 @@ func (j *joiner) prepare() error {
 	if pl.files, err = openFiles(j.p, j.in.Files, fromOf(j.in.From, "--preserve-fds")); err != nil {
 		return err
 	}
-	j.affinity, err = newAffinity(j.in.Spec.Process.ExecCPUAffinity, fromOf(j.in.From, "process.execCPUAffinity"))
-	j.payload = pl
-	return err
+	j.payload, j.affinity = pl, pl.affinity
+	return nil
 }
 
 // open plans the host's steps that hold on to the container, and the start of

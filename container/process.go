@@ -37,6 +37,7 @@ type payload struct {
 	noKeyring   bool   // the caller's session keyring stays
 	keyringName string // of the session keyring; empty for one without
 	files       []nsenter.Slot
+	affinity    affinity     // of a program that joins
 	gate        nsenter.Slot // the FIFO to wait at, or NoSlot
 	check       bool         // judge program and working directory beforehand
 	outside     bool         // privileged was made outside the user namespace
@@ -58,7 +59,7 @@ func newPayload(p *nsenter.Plan, host Host, spec *specs.Spec, from map[string]st
 	if pl.caps, pl.warnings, err = capabilitySets(pl.spec.Capabilities, host); err != nil {
 		return nil, err
 	}
-	for _, check := range []func() error{pl.checkUser, pl.checkRlimits, pl.checkLabels} {
+	for _, check := range []func() error{pl.checkUser, pl.checkRlimits, pl.checkLabels, pl.checkAffinity} {
 		if err := check(); err != nil {
 			return nil, err
 		}

@@ -19,6 +19,12 @@ type affinity struct {
 	initial, final []nsenter.Step
 }
 
+// checkAffinity refuses lists that are none, also where nobody joins yet.
+func (pl *payload) checkAffinity() (err error) {
+	pl.affinity, err = newAffinity(pl.spec.ExecCPUAffinity, pl.fromField("process.execCPUAffinity"))
+	return err
+}
+
 // newAffinity reads the two lists of CPUs; none is none.
 func newAffinity(s *specs.CPUAffinity, from string) (affinity, error) {
 	var a affinity
