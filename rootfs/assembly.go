@@ -29,6 +29,7 @@ type Assembly struct {
 	shared   []specs.LinuxNamespaceType // the host's, in a user namespace
 	mappings map[string]nsenter.Slot    // user namespaces made for id maps
 	stash    []nsenter.Slot             // mounts that go below the root at hold
+	awaited  bool                       // the host has waited for the child's mount namespace
 	null     bool                       // the tmpfs at /dev has the null device
 }
 

@@ -109,11 +109,15 @@ func (a *Assembly) ofTheHost(kind string) string {
 func (a *Assembly) bind(m specs.Mount, o options, from string) error {
 	recursive := o.recursive || !slices.Contains(m.Options, "bind")
 	slot := a.plan.NewSlot("bind " + m.Destination)
-	open := a.clone(nsenter.Host, m.Source, recursive).To(slot).For(from, "a copy of the mount at the source, for the container alone")
+	open := a.clone(nsenter.Host, m.Source, recursive).For(from, "a copy of the mount at the source, for the container alone")
+	if a.users.on {
+		a.awaitMounts()
+		open = a.cloneInside(slot, m.Source, recursive).For(from, "copied in the container's mount namespace, the host's read-only, nosuid and the like cannot be taken off in there")
+	}
 	if o.optional {
 		open = open.Tolerate(unix.ENOENT)
 	}
-	a.host(open)
+	a.host(open.To(slot))
 	if o.idmap || len(m.UIDMappings) > 0 {
 		ns, err := a.mappingOf(m, from)
 		if err != nil {

@@ -130,30 +130,12 @@ func (a *Assembly) withdraw() {
 	a.plan.Add(nsenter.Control(nsenter.Host, nsenter.OpSync, "wait until the container's mounts are attached").
 		For("--no-pivot", "what the host has beside them goes next"))
 	a.plan.Add(nsenter.Do("remove the host's proc and sysfs from the container's mount namespace", func(h *nsenter.Run) error {
-		ns, err := unix.Open("/proc/"+strconv.Itoa(h.Pid())+"/ns/mnt", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return fmt.Errorf("open the container's mount namespace: %w", err)
-		}
-		defer unix.Close(ns)
-		done := make(chan bool)
-		go onScratchThread(func() {
-			err = withdrawIn(ns, hold)
-			close(done)
-		})
-		<-done
-		return err
+		return insideMounts(h, func() error { return withdraw(hold) })
 	}).On("/").For("--no-pivot", "they would stay in reach below the root, unmasked"))
 }
 
-// withdrawIn runs on a scratch thread: it enters the mount namespace and
-// removes every proc and sysfs that is not below hold.
-func withdrawIn(ns int, hold string) error {
-	if err := unix.Unshare(unix.CLONE_FS); err != nil {
-		return fmt.Errorf("unshare working directory: %w", err)
-	}
-	if err := unix.Setns(ns, unix.CLONE_NEWNS); err != nil {
-		return fmt.Errorf("setns mount namespace: %w", err)
-	}
+// withdraw removes every proc and sysfs that is not below hold.
+func withdraw(hold string) error {
 	table, err := os.Open("/proc/thread-self/mountinfo")
 	if err != nil {
 		return err

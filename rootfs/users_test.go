@@ -160,3 +160,53 @@ func TestParseIDMap(t *testing.T) {
 		}
 	}
 }
+
+// TestLockedFlags: what the host forbids on its own mounts, a container with
+// every capability in its user namespace cannot allow in its copies.
+func TestLockedFlags(t *testing.T) {
+	base := boxRoot(t)
+	for _, x := range []struct {
+		name, script string
+		options      []string
+	}{
+		{"recursive", `! mount -o remount,bind,rw none /data && ! touch /data/x && ! mount -o remount,bind,ro,exec none /data && touch /data/sub/x`, []string{"rbind"}},
+		{"single", `! mount -o remount,bind,rw none /data && ! touch /data/x && test -z "$(ls /data/empty)"`, []string{"bind"}},
+		{"mapped", `! mount -o remount,bind,rw none /data && ! touch /data/x && test "$(stat -c %u /data/mark)" = 0`, []string{"rbind", "idmap"}},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			dir := openDirFor(t)
+			moveCopy(t, base, dir+"/layer")
+			chownTree(t, dir+"/layer", mapBase)
+			mountTmpfs(t, openSource(t, dir))
+			write(t, dir+"/source", "mark", "empty/x")
+			if x.name != "single" {
+				if err := os.Mkdir(dir+"/source/sub", 0o777); err != nil {
+					t.Fatal(err)
+				}
+				mountTmpfs(t, dir+"/source/sub")
+				if err := os.Chmod(dir+"/source/sub", 0o777); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := os.Remove(dir + "/source/empty/x"); err != nil {
+				t.Fatal(err)
+			}
+			if err := unix.Mount("", dir+"/source", "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|unix.MS_NOEXEC, ""); err != nil {
+				t.Fatal(err)
+			}
+			b := &box{root: dir + "/layer", mapped: true, mounts: append(defaults(), bind(dir+"/source", "/data", x.options...))}
+			if out, err := b.run(t, x.script); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
+
+// openSource makes a folder for a mount that is bound.
+func openSource(t testing.TB, dir string) string {
+	t.Helper()
+	if err := os.Mkdir(dir+"/source", 0o777); err != nil {
+		t.Fatal(err)
+	}
+	return dir + "/source"
+}
