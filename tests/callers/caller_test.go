@@ -106,6 +106,27 @@ func (c *caller) input(t *testing.T, input string, args ...string) outcome {
 	return outcome{codeOf(t, cmd, err), strings.TrimSpace(out.String()), strings.TrimSpace(errs.String())}
 }
 
+// speak is input whose end does not come before the command's: docker attach
+// lets go of the output when its input ends.
+func (c *caller) speak(t *testing.T, words string, args ...string) outcome {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	if _, err := w.WriteString(words); err != nil {
+		t.Fatal(err)
+	}
+	cmd, cancel := c.start(t, args)
+	defer cancel()
+	var out, errs bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = r, &out, &errs
+	err = cmd.Run()
+	r.Close()
+	return outcome{codeOf(t, cmd, err), strings.TrimSpace(out.String()), strings.TrimSpace(errs.String())}
+}
+
 // try runs a command and judges nothing.
 func (c *caller) try(t *testing.T, args ...string) outcome {
 	t.Helper()

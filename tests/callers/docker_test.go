@@ -124,7 +124,7 @@ func dockerScenarios() []scenario {
 		}},
 		{"attach-code", func(t *testing.T, c *caller, id string) {
 			c.ok(t, "run", "-d", "-i", "--name", id, "busy", "sh", "-c", "read word; sleep 0.5; exit 8")
-			if got := c.input(t, "spoken\n", "attach", id); got.code != 8 {
+			if got := c.speak(t, "spoken\n", "attach", id); got.code != 8 {
 				t.Errorf("attach: %s", got)
 			}
 		}},

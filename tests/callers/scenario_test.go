@@ -36,7 +36,7 @@ func outcomes() []scenario {
 			c.fails(t, 127, "no such file|not found", "run", "--rm", "busy", "/nowhere")
 			c.fails(t, 127, "executable file.* not found", "run", "--rm", "busy", "nowhere")
 			c.fails(t, 126, "(?i)permission denied", "run", "--rm", "busy", "/etc/plain")
-			c.fails(t, 126, "(?i)permission denied", "run", "--rm", "busy", "/etc")
+			c.fails(t, 126, "(?i)permission denied|is a directory", "run", "--rm", "busy", "/etc")
 			c.fails(t, 127, "no such file|not found", "run", "-d", "--name", id, "busy", "/nowhere")
 			c.says(t, "^created$", "inspect", "-f", "{{.State.Status}}", id)
 		}},
@@ -153,7 +153,7 @@ func lifeCycle() []scenario {
 		}},
 		{"attach", func(t *testing.T, c *caller, id string) {
 			c.ok(t, "run", "-d", "-i", "--name", id, "busy", "sh", "-c", "read word; echo heard $word; sleep 0.5; exit 8")
-			if got := c.input(t, "spoken\n", "attach", id); got.out != "heard spoken" {
+			if got := c.speak(t, "spoken\n", "attach", id); got.out != "heard spoken" {
 				t.Errorf("attach: %s", got)
 			}
 			c.says(t, "^8$", "wait", id)
