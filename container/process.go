@@ -1,12 +1,10 @@
 package container
 
 import (
-	"encoding/binary"
 	"fmt"
 	"path"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -273,18 +271,6 @@ func (pl *payload) umask() error {
 	return nil
 }
 
-// boundingSet drops what no program in the container may ever have.
-func (pl *payload) boundingSet() error {
-	for c := 0; c <= pl.host.LastCap; c++ {
-		if pl.caps.bounding&(1<<c) != 0 {
-			continue
-		}
-		pl.child(nsenter.Call(nsenter.Child, unix.SYS_PRCTL, nsenter.Int(unix.PR_CAPBSET_DROP), nsenter.Int(c)).
-			For(pl.fromField("process.capabilities.bounding"), "not even a setuid program can gain it"))
-	}
-	return nil
-}
-
 // ids changes to the payload's user. The capabilities are kept over the change
 // for what is still to do.
 func (pl *payload) ids() error {
@@ -317,155 +303,4 @@ func (pl *payload) tie() error {
 	pl.child(nsenter.Call(nsenter.Child, unix.SYS_SENDTO, nsenter.Int(3), nsenter.Str("?"), nsenter.Int(1), nsenter.Int(unix.MSG_NOSIGNAL), nsenter.Null(), nsenter.Int(0)).
 		On("the supervisor").For(from, "fails when the supervisor died before the line above"))
 	return nil
-}
-
-// confine takes away the capabilities and installs the filter. A filter needs
-// CAP_SYS_ADMIN or no_new_privs, so without the latter it goes in while the
-// process still has its capabilities.
-func (pl *payload) confine() error {
-	all := uint64(1)<<(pl.host.LastCap+1) - 1
-	if pl.host.LastCap == 63 {
-		all = ^uint64(0)
-	}
-	capsFrom := pl.fromField("process.capabilities")
-	drop := capset(pl.caps.effective, pl.caps.permitted, pl.caps.inheritable).For(capsFrom, "what the payload itself may do")
-	if pl.spec.NoNewPrivileges {
-		pl.ambient(drop, capsFrom)
-		pl.child(nsenter.Call(nsenter.Child, unix.SYS_PRCTL, nsenter.Int(unix.PR_SET_NO_NEW_PRIVS), nsenter.Int(1), nsenter.Int(0), nsenter.Int(0), nsenter.Int(0)).
-			For(pl.fromField("process.noNewPrivileges"), "setuid programs and file capabilities give nothing"))
-		pl.seccomp()
-		return nil
-	}
-	if len(pl.filter.Filter) > 0 {
-		// A change to another user has emptied the effective set.
-		keep := pl.caps.permitted | pl.caps.bounding | 1<<unix.CAP_SYS_ADMIN
-		pl.child(capset(keep&all, keep&all, 0).For("linux.seccomp", "installing a filter takes CAP_SYS_ADMIN"))
-		pl.seccomp()
-	}
-	pl.ambient(drop, capsFrom)
-	return nil
-}
-
-// ambient sets the final capability sets and raises the ambient ones.
-func (pl *payload) ambient(drop nsenter.Step, from string) {
-	pl.child(drop)
-	for c := 0; c <= pl.host.LastCap; c++ {
-		if pl.caps.ambient&(1<<c) != 0 {
-			pl.child(nsenter.Call(nsenter.Child, unix.SYS_PRCTL, nsenter.Int(unix.PR_CAP_AMBIENT), nsenter.Int(unix.PR_CAP_AMBIENT_RAISE), nsenter.Int(c), nsenter.Int(0), nsenter.Int(0)).
-				For(from, "a program that is not root keeps it over execve"))
-		}
-	}
-}
-
-// seccomp installs the filter.
-func (pl *payload) seccomp() {
-	if len(pl.filter.Filter) == 0 {
-		return
-	}
-	code := make([]byte, 0, 8*len(pl.filter.Filter))
-	for _, f := range pl.filter.Filter {
-		code = binary.NativeEndian.AppendUint16(code, f.Code)
-		code = append(code, f.Jt, f.Jf)
-		code = binary.NativeEndian.AppendUint32(code, f.K)
-	}
-	prog := &nsenter.Data{
-		Bytes:    make([]byte, 16),
-		Pointers: []nsenter.Pointer{{Offset: 8, To: &nsenter.Data{Bytes: code, Text: "filter"}}},
-		Text:     fmt.Sprintf("{%d instructions}", len(pl.filter.Filter)),
-	}
-	binary.NativeEndian.PutUint16(prog.Bytes, uint16(len(pl.filter.Filter)))
-	install := nsenter.Call(nsenter.Child, unix.SYS_SECCOMP, nsenter.Int(unix.SECCOMP_SET_MODE_FILTER), nsenter.Int(pl.filter.Flags), nsenter.Ptr(prog)).
-		For(pl.fromField("linux.seccomp"), "system calls that containers have no use for are refused from here on")
-	install.Await = pl.listens()
-	pl.filterStep = len(pl.p.Steps)
-	pl.child(install)
-}
-
-// start becomes the payload: one execve for each place that the program could
-// be in, as execvp(3) does it. What goes on with the next place and what does
-// not follows the same page.
-func (pl *payload) start() error {
-	if pl.init {
-		pl.child(nsenter.Control(nsenter.Child, nsenter.OpInit, "fork: PID 1 stays behind, reaps and forwards signals").
-			For("--init", "programs that are not made to be PID 1 need one"))
-	}
-	pl.wait()
-	from := pl.fromField("process.args")
-	argv := nsenter.StringArray(pl.spec.Args)
-	env := pl.environment()
-	places := searchPath(pl.spec.Args[0], pl.spec.Env)
-	if pl.program != "" {
-		places, env = []string{pl.program}, nsenter.Strs(pl.spec.Env)
-	}
-	for _, place := range places {
-		pl.child(nsenter.Call(nsenter.Child, unix.SYS_EXECVE, nsenter.Str(place), nsenter.Ptr(argv), env).
-			Tolerate(unix.ENOENT, unix.ENOTDIR, unix.EACCES).On(place).For(from, "become the payload"))
-	}
-	pl.child(nsenter.Control(nsenter.Child, nsenter.OpExit, "exit: there is no such program", nsenter.Int(127)).
-		For(from, "no place had a program that may be executed"))
-	return nil
-}
-
-// environment is execve's third argument: of a variable that is there twice,
-// the last one. HOME comes from the image when the configuration has none.
-func (pl *payload) environment() nsenter.Arg {
-	env := lastOfEach(pl.spec.Env)
-	if !lacksHome(env) {
-		return nsenter.Strs(env)
-	}
-	env = slices.DeleteFunc(env, func(v string) bool { return v == "HOME=" })
-	return nsenter.Late(fmt.Sprintf("[%d variables, HOME from the image]", len(env)+1), func() *nsenter.Data {
-		return nsenter.StringArray(append(slices.Clone(env), "HOME="+pl.id.Home))
-	})
-}
-
-// lacksHome reports whether an environment is without a home folder, so that it
-// is looked up in the image.
-func lacksHome(env []string) bool {
-	return !slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "HOME=") && v != "HOME=" })
-}
-
-// lastOfEach drops the variables that a later one of the same name overrides:
-// which of them a program sees depends on the program.
-func lastOfEach(env []string) []string {
-	last := make(map[string]int, len(env))
-	for i, v := range env {
-		name, _, _ := strings.Cut(v, "=")
-		last[name] = i
-	}
-	out := make([]string, 0, len(env))
-	for i, v := range env {
-		if name, _, _ := strings.Cut(v, "="); last[name] == i {
-			out = append(out, v)
-		}
-	}
-	return out
-}
-
-// defaultPath is where programs are looked for when PATH is not set.
-const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-// searchPath lists where a program could be: itself when it has a slash, else
-// below each folder of the payload's PATH.
-func searchPath(name string, env []string) []string {
-	if strings.Contains(name, "/") {
-		return []string{name}
-	}
-	dirs := defaultPath
-	for _, v := range env {
-		if p, ok := strings.CutPrefix(v, "PATH="); ok {
-			dirs = p
-		}
-	}
-	var places []string
-	for _, dir := range strings.Split(dirs, ":") {
-		if dir == "" {
-			dir = "."
-		}
-		places = append(places, path.Join(dir, name))
-		if dir == "." {
-			places[len(places)-1] = "./" + name
-		}
-	}
-	return places
 }
