@@ -139,8 +139,11 @@ func (x *hookRunner) plan(kind string, hook specs.Hook, pid int) (*nsenter.Plan,
 	if err != nil {
 		return nil, fmt.Errorf("linux.seccomp: %w", err)
 	}
+	about := x.about
+	about.Status, about.Pid = x.status(kind), pid
 	return container.CompileStartHook(container.JoinInput{
 		Host: host, ID: x.about.ID, Spec: x.spec, Payload: payload, Groups: groups, Filter: filter,
+		Listener: lateListener(x.spec.Linux.Seccomp, about),
 	}, hook)
 }
 

@@ -80,6 +80,22 @@ func (a *agent) listener(state specs.State) container.Listener {
 	}
 }
 
+// lateListener is listener for a hook in the container, which has the filter
+// too: it connects to the agent when there is something to send.
+func lateListener(s *specs.LinuxSeccomp, state specs.State) container.Listener {
+	if !notifies(s) {
+		return nil
+	}
+	return func(pid, fd int) error {
+		a, err := dialAgent(s)
+		if err != nil {
+			return err
+		}
+		defer a.close()
+		return a.listener(state)(pid, fd)
+	}
+}
+
 // close ends the connection, by which the agent knows that no more comes.
 func (a *agent) close() {
 	if a != nil {

@@ -323,3 +323,18 @@ func TestListenerPathLong(t *testing.T) {
 		t.Errorf("got %d, %v", code, err)
 	}
 }
+
+// TestListenerHook has a hook under the filter, which needs the agent too.
+func TestListenerHook(t *testing.T) {
+	h := newHarness(t)
+	a := newTestAgent(t, pretend)
+	s := a.notifying("echo ran", append(everything(), "mkdir", "mkdirat")...)
+	s.Hooks = &specs.Hooks{StartContainer: []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", "mkdir /tmp/pretended"}}}}
+	if out, code, err := h.run(s); err != nil || code != 0 || out != "ran\n" {
+		t.Errorf("got %q, %d, %v", out, code, err)
+	}
+	payload, hook := a.state(0), a.state(1)
+	if hook.Pid == payload.Pid || hook.State.Pid != payload.Pid || hook.State.Status != specs.StateCreated {
+		t.Errorf("hook's state %+v, the payload is %d", hook, payload.Pid)
+	}
+}

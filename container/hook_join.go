@@ -52,7 +52,6 @@ func CompileStartHook(in JoinInput, hook specs.Hook) (*nsenter.Plan, error) {
 	process.Args, process.Env, process.Terminal = HookArgs(hook), hook.Env, false
 	spec.Process = &process
 	in.Spec, in.Program = &spec, hook.Path
-	in.Filter.Flags &^= unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 	in.From = map[string]string{"process.args": "hooks.startContainer"}
 	compiled, err := CompileJoin(in)
 	if err != nil {
