@@ -80,5 +80,6 @@ if ! command -v go >/dev/null; then
 	exit 1
 fi
 
+sh tests/conformance/build.sh
 [ "$(id -u)" = 0 ] && sh tests/fixture/debootstrap.sh bookworm >/dev/null
 echo "setup: done"

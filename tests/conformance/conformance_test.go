@@ -33,38 +33,95 @@ func TestConformance(t *testing.T) {
 			fixture.Roots(t)
 			s := suite{dir: dir, runtime: berthAs(t, driver)}
 			for _, name := range names {
+				if testing.Short() && !slices.Contains(few(driver), name) {
+					continue
+				}
 				t.Run(name, func(t *testing.T) { judge(t, s, name, where) })
 			}
 		})
 	}
 }
 
+// few are the programs of a -short run: what depends most on the kind of cgroup
+// and on who makes it.
+func few(driver string) []string {
+	if driver == "systemd" {
+		return []string{"default", "kill_no_effect", "linux_devices", "start"}
+	}
+	return []string{"create", "default", "hooks_stdin", "linux_seccomp", "linux_uid_mappings", "mounts", "state"}
+}
+
+// tries is how often a program may run before its failure counts, here and with
+// the runtimes that berth is held against: some race with the container, such
+// as killsig, whose shell may get the signal before it has set its trap.
+const tries = 3
+
 // judge runs one program in a ledger of its own.
 func judge(t *testing.T, s suite, name, where string) {
 	temp := tempDir(t)
 	l := ledger.Take(t)
-	began := time.Now()
-	o, text := s.run(t, name, temp)
-	t.Logf("%d passed, %d skipped, %d failed in %.1f s", o.passed, o.skipped, len(o.failed), time.Since(began).Seconds())
-	list, unknown := readKnown(t), false
+	for try := 1; ; try++ {
+		began := time.Now()
+		o, text := s.run(t, name, temp)
+		t.Logf("try %d: %d passed, %d skipped, %d failed in %.1f s", try, o.passed, o.skipped, len(o.failed), time.Since(began).Seconds())
+		wrong := unexpected(t, o, name, where)
+		if len(wrong) == 0 {
+			break
+		}
+		if try < tries {
+			t.Logf("not ok, yet: %q", wrong)
+			continue
+		}
+		for _, w := range wrong {
+			t.Errorf("not ok: %s", w)
+		}
+		t.Log(text)
+		break
+	}
+	l.Check(t, 5*time.Second)
+}
+
+// unexpected lists what a program found that neither known.txt nor the results
+// of the established runtimes explain.
+func unexpected(t *testing.T, o outcome, name, where string) []string {
+	t.Helper()
+	var wrong []string
+	list := readKnown(t)
 	for _, check := range o.failed {
 		if k := find(list, name, where, check); k != nil {
 			t.Logf("fails as known: %s: %s", check, k.reason)
 			continue
 		}
-		unknown = true
-		t.Errorf("not ok: %s", check)
+		wrong = append(wrong, check)
 	}
 	for _, peer := range peers() {
-		if seen := readResults(t, where, peer)[name]; len(seen.failed) == 0 && o.passed < seen.passed {
-			unknown = true
-			t.Errorf("only %d checks passed, %d with %s", o.passed, seen.passed, peer)
+		seen, ok := readResults(t, where, peer)[name]
+		if ok && len(seen.failed) == 0 && o.passed < seen.passed {
+			wrong = append(wrong, fmt.Sprintf("only %d checks passed, %d with %s", o.passed, seen.passed, peer))
 		}
 	}
-	if unknown {
-		t.Log(text)
+	return wrong
+}
+
+// TestUnexpected: a check that fails without being known, and a program that
+// checks less than it does with runc, are found.
+func TestUnexpected(t *testing.T) {
+	good := readResults(t, "hybrid", "runc")["default"]
+	if good.passed == 0 || len(good.failed) > 0 {
+		t.Fatalf("runc's result of default: %+v", good)
 	}
-	l.Check(t, 5*time.Second)
+	if wrong := unexpected(t, good, "default", "hybrid"); len(wrong) > 0 {
+		t.Errorf("runc's own result: %q", wrong)
+	}
+	for name, o := range map[string]outcome{
+		"fails":       {passed: good.passed, failed: []string{"has a file at /dev/null"}},
+		"checks less": {passed: good.passed - 1},
+		"dies":        {passed: good.passed, failed: []string{"(exit code 2)"}},
+	} {
+		if len(unexpected(t, o, "default", "hybrid")) == 0 {
+			t.Errorf("%s: not found", name)
+		}
+	}
 }
 
 // tempDir is a folder that everybody may walk to, as in /tmp: a container in a
@@ -127,11 +184,11 @@ func TestRecord(t *testing.T) {
 		fixture.Roots(t)
 		s.runtime = berthAs(t, "systemd")
 	case "crun":
-		again, s.away, s.v2only = 3, true, kind(t) != "v2"
+		again, s.away, s.v2only = tries, true, kind(t) != "v2"
 		root = t.TempDir()
 		s.runtime = script(t, t.TempDir(), fmt.Sprintf(crunScript, root))
 	default:
-		again, s.away, root = 3, true, t.TempDir()
+		again, s.away, root = tries, true, t.TempDir()
 		s.runtime = script(t, t.TempDir(), fmt.Sprintf("exec %s --root %s \"$@\"\n", fixture.NeedTool(t, who), root))
 	}
 	if os.Getenv("CONFORMANCE_TRIES") == "1" {

@@ -6,6 +6,7 @@ cp -a /payload/suite /var/tmp/suite
 for tar in /payload/*.tar; do
 	[ ! -f "$tar" ] || export BERTH_FIXTURE_BOOKWORM="$tar"
 done
+[ ! -d /payload/conformance ] || export CONFORMANCE_DIR=/payload/conformance
 [ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ] || { echo "vm: /sys/fs/cgroup is not cgroup v2"; exit 1; }
 [ "$(cat /proc/1/comm)" = systemd ] || { echo "vm: PID 1 is not systemd"; exit 1; }
 

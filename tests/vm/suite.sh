@@ -11,11 +11,11 @@ cd "$(dirname "$0")/../.."
 # files; so do records and command lines, which the short run leaves to the host.
 short=
 limit=5400
-packages="nsenter state rootfs cgroup seccomp container cli tests/ledger tests"
+packages="nsenter state rootfs cgroup seccomp container cli tests/ledger tests/conformance tests"
 if [ "${1:-}" = -short ]; then
 	short=-test.short
 	limit=480
-	packages="nsenter rootfs cgroup seccomp container tests/ledger tests"
+	packages="nsenter rootfs cgroup seccomp container tests/ledger tests/conformance tests"
 fi
 # SUITE="cgroup tests" picks some.
 wanted=${SUITE:-$packages}
@@ -39,6 +39,13 @@ done
 cp tests/vm/guest-suite.sh "$work/suite/run"
 cp tests/judge.sh go.mod "$work/suite/"
 set -- -f "$work/suite" -f ./berth -t "$limit" -e "WANTED=$wanted" -e "SHORT=$short"
+# Built here: the machine has no network.
+case " $wanted " in
+*" tests/conformance "*)
+	sh tests/conformance/build.sh
+	set -- "$@" -f .build/conformance
+	;;
+esac
 if [ -z "$short" ]; then
 	set -- "$@" -f "$(sh tests/fixture/debootstrap.sh bookworm)"
 fi
