@@ -360,11 +360,18 @@ func (m *maker) undo(ctx context.Context, cause error) error {
 		}
 		m.run.Close()
 	}
-	if errors.Is(cause, cgroup.ErrBusy) {
-		// Whoever is in the group belongs to another container, and must live.
+	if m.strangers(cause) {
 		return m.r.removeFolder(m.id)
 	}
 	return m.r.clear(ctx, m.rec)
+}
+
+// strangers tells whether the cgroup is another container's: clearing it would
+// kill that one's processes. It is found with processes in it, or, below berth's
+// own parent, where one --root knows nothing of the next, found at all.
+func (m *maker) strangers(cause error) bool {
+	spawned := m.run != nil && m.run.Pid() > 0
+	return !spawned && (errors.Is(cause, cgroup.ErrBusy) || errors.Is(cause, unix.EEXIST))
 }
 
 // owner is the name of the user who makes a container, as runc records it.
