@@ -156,7 +156,7 @@ func (s *session) dispatch(ctx context.Context, words []string) (*command, error
 func (s *session) find(words []string) (*command, []string, error) {
 	all := commands()
 	for _, c := range all {
-		if c.name == words[0] {
+		if c.name == words[0] && (c.name != "oci" || s.program != "docker") {
 			return c, words[1:], nil
 		}
 	}

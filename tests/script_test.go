@@ -97,16 +97,23 @@ func prepare(env *testscript.Env, bin string) error {
 
 // removeAll keeps a failed script's containers away from the next script.
 func removeAll(t *testing.T, berth string, vars []string) {
-	list := exec.Command(berth, "ps", "-aq", "--no-trunc")
-	list.Env = vars
-	ids, err := list.Output()
-	if err != nil || len(ids) == 0 {
-		return
-	}
-	remove := exec.Command(berth, append([]string{"rm", "-f"}, strings.Fields(string(ids))...)...)
-	remove.Env = vars
-	if out, err := remove.CombinedOutput(); err != nil {
-		t.Logf("remove containers: %v\n%s", err, out)
+	for _, way := range []struct{ list, remove []string }{
+		{[]string{"ps", "-aq", "--no-trunc"}, []string{"rm", "-f"}},
+		{[]string{"oci", "list", "-q"}, []string{"oci", "delete", "-f"}},
+	} {
+		list := exec.Command(berth, way.list...)
+		list.Env = vars
+		ids, err := list.Output()
+		if err != nil {
+			t.Logf("list containers: %v", err)
+		}
+		for _, id := range strings.Fields(string(ids)) {
+			remove := exec.Command(berth, append(way.remove, id)...)
+			remove.Env = vars
+			if out, err := remove.CombinedOutput(); err != nil {
+				t.Logf("remove container %s: %v\n%s", id, err, out)
+			}
+		}
 	}
 }
 

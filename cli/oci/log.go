@@ -46,7 +46,7 @@ func newLogger(stderr *os.File, now func() time.Time) *logger {
 // open has lines appended to a file. Every line is one write, so that callers
 // that share a file between runs do not find two in one.
 func (l *logger) open(path string) error {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND|os.O_SYNC, 0o644)
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return err
 	}

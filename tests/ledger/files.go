@@ -14,10 +14,10 @@ import (
 func growth() []string { return []string{"image", "layer", "cache", "build"} }
 
 // layout lists what berth makes below its roots the first time it runs: the
-// folders of state.Dirs, the marker of the boot and the folder, always empty, that
-// roots are attached to.
+// folders of state.Dirs, the marker of the boot and the folders, always empty,
+// that roots are attached to.
 func layout() []string {
-	return append(growth(), "container", "volume", "network", "oci", "name", "address", "boot", "empty")
+	return append(growth(), "container", "volume", "network", "oci", "name", "address", "boot", "empty", "oci/.empty")
 }
 
 // files lists everything under one of berth's roots, links and devices
@@ -31,7 +31,7 @@ func files(root string) counts {
 		}
 		rel, _ := filepath.Rel(root, path)
 		parts := strings.Split(rel, "/")
-		if len(parts) == 1 && slices.Contains(layout(), rel) {
+		if slices.Contains(layout(), rel) {
 			return nil
 		}
 		if !slices.Contains(growth(), parts[0]) {
