@@ -30,7 +30,10 @@ type Assembly struct {
 	mappings map[string]nsenter.Slot    // user namespaces made for id maps
 	stash    []nsenter.Slot             // mounts that go below the root at hold
 	awaited  bool                       // the host has waited for the child's mount namespace
-	null     bool                       // the tmpfs at /dev has the null device
+	inOrder  bool                       // the mount table shall be in the spec's order
+	// unbindable is set when a copy of the tree would lack a mount.
+	unbindable bool
+	null       bool // the tmpfs at /dev has the null device
 }
 
 // New starts an assembly whose steps go to p.

@@ -6,7 +6,7 @@ import "slices"
 // its file system (runtime-spec, config.md, "Linux mount options"), sorted.
 func MountOptions() []string {
 	list := []string{
-		"async", "bind", "defaults", "dirsync", "idmap", "lazytime", "loud", "mand", "nolazytime", "nomand",
+		"async", "bind", "defaults", "dirsync", "idmap", "iversion", "lazytime", "loud", "mand", "noiversion", "nolazytime", "nomand",
 		"rbind", "remount", "ridmap", "silent", "sync", "tmpcopyup",
 		"private", "rprivate", "shared", "rshared", "slave", "rslave", "unbindable", "runbindable",
 	}

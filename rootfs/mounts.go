@@ -20,6 +20,7 @@ func (a *Assembly) Add(m specs.Mount, from string) error {
 	if err != nil {
 		return err
 	}
+	a.unbindable = a.unbindable || o.propagation == unix.MS_UNBINDABLE
 	switch {
 	case o.bind:
 		return a.bind(m, o, from)
@@ -71,6 +72,7 @@ func (a *Assembly) check(m *specs.Mount, from string) (options, error) {
 		{o.bind && m.Source != "" && !path.IsAbs(m.Source), "source", fmt.Sprintf("%q is not an absolute path", m.Source)},
 		{o.bind && len(o.data) > 0, "options", fmt.Sprintf("%q is no option of a bind mount", strings.Join(o.data, ","))},
 		{!o.bind && o.remount && len(o.data) > 0, "options", fmt.Sprintf("remount cannot change %q", strings.Join(o.data, ","))},
+		{m.Destination == "/proc" && !o.bind && !o.remount && m.Type != "proc", "type", "only a proc can be mounted there: programs trust what is in /proc"},
 		{o.copyUp && (o.bind || m.Type != "tmpfs"), "options", "tmpcopyup is for a tmpfs"},
 		{mapped && !o.bind, "options", "only bind mounts can have mapped ids"},
 		{len(m.UIDMappings) > 0 && len(m.GIDMappings) == 0, "gidMappings", "missing, while there are uidMappings"},
@@ -138,7 +140,10 @@ func (a *Assembly) bind(m specs.Mount, o options, from string) error {
 		a.hostDev = true
 		a.dev = nsenter.NoSlot
 	}
-	return a.place(placement{dest: m.Destination, slot: slot, like: slot, from: from, strict: m.Type == "proc"})
+	return a.place(placement{
+		dest: m.Destination, slot: slot, like: slot, from: from,
+		strict: m.Destination == "/proc", proc: m.Destination == "/proc",
+	})
 }
 
 // propagate sets what a bind mount has in common with its source. Unless asked

@@ -31,6 +31,7 @@ func TestRefusedMounts(t *testing.T) {
 		{"NUL in an option", tmpfs("/x", "size=1\x00"), "mounts[5].options"},
 		{"relative source", bind("x", "/y"), "mounts[5].source"},
 		{"no source", bind("", "/y", "rbind"), "mounts[5].source: mount /y: empty"},
+		{"tmpfs as proc", tmpfs("/proc/../proc/"), "mounts[5].type: mount /proc: only a proc"},
 		{"bind with data", bind("/x", "/y", "size=4"), `mounts[5].options: mount /y: "size=4" is no option of a bind mount`},
 		{"copy-up of a bind", bind("/x", "/y", "tmpcopyup"), "mounts[5].options"},
 		{"copy-up of a proc", specs.Mount{Type: "proc", Destination: "/p", Options: []string{"tmpcopyup"}}, "mounts[5].options"},
@@ -208,4 +209,64 @@ func TestMappingNamespace(t *testing.T) {
 	if n != 1 {
 		t.Errorf("%d namespaces for one mapping", n)
 	}
+}
+
+// TestProcOfTheHost: /proc may be the host's, and nothing but a proc.
+func TestProcOfTheHost(t *testing.T) {
+	root := boxRoot(t)
+	rest := defaults()[1:]
+	self := fmt.Sprintf("test -d /proc/%d", os.Getpid())
+	b := &box{root: root, mounts: defaults(), shared: []specs.LinuxNamespaceType{specs.PIDNamespace}}
+	if out, err := b.run(t, self); err != nil {
+		t.Errorf("own proc of the host's PID namespace: %v\n%s", err, out)
+	}
+	b = &box{root: root, mounts: append([]specs.Mount{bind("/proc", "/proc", "rbind", "ro")}, rest...), masked: []string{"/proc/irq"}}
+	if out, err := b.run(t, self+` && test -z "$(ls /proc/irq)"`); err != nil {
+		t.Errorf("bound: %v\n%s", err, out)
+	}
+	b = &box{root: root, mounts: append([]specs.Mount{bind("/sys", "/proc")}, rest...)}
+	if out, err := b.run(t, "true"); err == nil || !strings.Contains(err.Error(), "mounts[0].source: mount /proc: only a proc") {
+		t.Errorf("sysfs at /proc: %v\n%s", err, out)
+	}
+}
+
+// FuzzAdd: whatever a bundle has as a mount, it is planned or refused by name.
+func FuzzAdd(f *testing.F) {
+	for _, s := range [][4]string{
+		{"/proc", "proc", "proc", "nosuid,hidepid=2"}, {"/dev", "tmpfs", "tmpfs", "mode=755,uid=5,gid=0"},
+		{"/dev/pts", "devpts", "devpts", "newinstance,gid=5"}, {"data", "bind", "/srv", "rbind,rro,rslave,idmap"},
+		{"/sys/fs/cgroup", "cgroup", "cgroup", "ro"}, {"/x", "tmpfs", "", "tmpcopyup,rnosuid"}, {"/proc", "", "", "remount,ro"},
+		{"/a/../..", "none", "relative", "bind"}, {"", "\x00", ",,", "uid=-1"}, {"/proc/x", "overlay", "o", "lowerdir=/a:/b"},
+	} {
+		f.Add(s[0], s[1], s[2], s[3], uint32(0), uint32(1), true)
+	}
+	f.Fuzz(func(t *testing.T, dest, kind, source, list string, id, size uint32, mapped bool) {
+		p := &nsenter.Plan{}
+		a := New(p)
+		if mapped {
+			a.Users(maps(), maps(), p.NewSlot("user namespace"))
+			a.Shares(specs.PIDNamespace)
+		}
+		m := specs.Mount{Destination: dest, Type: kind, Source: source, Options: strings.Split(list, ",")}
+		if id%2 == 1 {
+			m.UIDMappings = []specs.LinuxIDMapping{{ContainerID: id, HostID: id, Size: size}}
+			m.GIDMappings = m.UIDMappings
+		}
+		for i, m := range []specs.Mount{defaults()[0], m, m} {
+			err := a.Add(m, fmt.Sprintf("mounts[%d]", i))
+			if err != nil && !strings.HasPrefix(err.Error(), "mounts[") {
+				t.Errorf("%+v: %v names no field", m, err)
+			}
+			if err == nil && (strings.ContainsRune(dest+source+kind+list, 0) && i > 0) {
+				t.Errorf("%+v: a NUL is not refused", m)
+			}
+		}
+		if err := a.Devices([]specs.LinuxDevice{{Path: dest, Type: kind, Major: int64(id), Minor: int64(size)}}); err != nil && !strings.HasPrefix(err.Error(), "linux.devices[0]") {
+			t.Errorf("%q: %v", dest, err)
+		}
+		a.Seal()
+		if err := a.Attach("/hold", ""); err != nil {
+			t.Error(err)
+		}
+	})
 }

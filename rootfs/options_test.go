@@ -114,3 +114,13 @@ func FuzzParseOptions(f *testing.F) {
 		}
 	})
 }
+
+// TestKnownOptions: what is said to be understood is, and not left to a file
+// system.
+func TestKnownOptions(t *testing.T) {
+	for _, name := range MountOptions() {
+		if o, err := parseOptions([]string{name}); err != nil || len(o.data) > 0 {
+			t.Errorf("%s is %+v, %v", name, o, err)
+		}
+	}
+}

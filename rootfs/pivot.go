@@ -46,7 +46,11 @@ func (a *Assembly) Enter(propagation string, noPivot bool) error {
 	if noPivot {
 		a.withdraw()
 	}
-	p.Add(nsenter.Call(nsenter.Child, unix.SYS_FCHDIR, nsenter.Fd(a.Root)).On("/").
+	root := a.Root
+	if !noPivot && a.outOfOrder() {
+		root = a.reorder()
+	}
+	p.Add(nsenter.Call(nsenter.Child, unix.SYS_FCHDIR, nsenter.Fd(root)).On("/").
 		For("root", "pivot_root works on the current folder"))
 	if noPivot {
 		a.cover()

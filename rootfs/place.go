@@ -22,6 +22,8 @@ type placement struct {
 	// that write into /proc would then write into what the image has there
 	// (CVE-2019-16884, CVE-2023-27561).
 	strict bool
+	// proc refuses everything but a proc (CVE-2019-19921).
+	proc bool
 	// like, when it is a slot, tells whether the mount is of a file.
 	like nsenter.Slot
 	// kernel is where the host has files of the same names: "/proc", "/sys".
@@ -72,6 +74,11 @@ func (a *Assembly) point(m placement) nsenter.Slot {
 			if isFile, err = notFolder(h.Fd(m.like)); err != nil {
 				return err
 			}
+			if m.proc {
+				if err := isProc(h.Fd(m.like)); err != nil {
+					return fmt.Errorf("%s: mount %s: %w", field(m.from, "source"), m.dest, err)
+				}
+			}
 		}
 		r := a.resolver(h, index, true)
 		p, err := r.target(m.dest, isFile)
@@ -103,6 +110,18 @@ func (a *Assembly) resolver(h *nsenter.Run, count int, make bool) *resolver {
 		r.asRoot = a.asRoot
 	}
 	return r
+}
+
+// isProc refuses a mount that is not a proc, seen from its root.
+func isProc(fd int) error {
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(fd, &fs); err != nil {
+		return fmt.Errorf("statfs: %w", err)
+	}
+	if fs.Type != unix.PROC_SUPER_MAGIC {
+		return fmt.Errorf("only a proc can be mounted there: %w", unix.EINVAL)
+	}
+	return nil
 }
 
 // inheritMode gives a mount's root the mode of the folder below it.
