@@ -381,7 +381,7 @@ func checkOrder(t *testing.T, p *nsenter.Plan) {
 // byFunction tells the slots that a host step's function fills beside the one
 // that the step names.
 func byFunction(slot string) bool {
-	return slices.Contains([]string{"uid", "gid", "number of groups"}, slot) || strings.HasSuffix(slot, " tasks") || strings.HasPrefix(slot, "/etc")
+	return slices.Contains([]string{"uid", "gid", "number of groups", "uid of the namespace", "gid of the namespace"}, slot) || strings.HasSuffix(slot, " tasks") || strings.HasPrefix(slot, "/etc")
 }
 
 // TestLegacyKernelsMountTheOverlay: fsconfig's lowerdir+ came with 6.8.
