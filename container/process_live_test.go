@@ -66,7 +66,7 @@ func TestSchedISO(t *testing.T) {
 // TestIOPriority reads the priorities back with ioprio_get(2).
 func TestIOPriority(t *testing.T) {
 	for want, s := range map[uintptr]specs.LinuxIOPriority{
-		1<<13 | 0: {Class: specs.IOPRIO_CLASS_RT},
+		1 << 13:   {Class: specs.IOPRIO_CLASS_RT},
 		2<<13 | 7: {Class: specs.IOPRIO_CLASS_BE, Priority: 7},
 		3<<13 | 4: {Class: specs.IOPRIO_CLASS_IDLE, Priority: 4},
 	} {

@@ -63,6 +63,14 @@ func checkScheduler(s *specs.Scheduler) error {
 		return fmt.Errorf("process.scheduler.priority: only SCHED_FIFO and SCHED_RR have one, not %s", s.Policy)
 	case realtime && (s.Priority < 1 || s.Priority > 99):
 		return fmt.Errorf("process.scheduler.priority: %d is not between 1 and 99, as %s needs it", s.Priority, s.Policy)
+	}
+	return checkDeadline(s)
+}
+
+// checkDeadline refuses times that are no schedule, or that the policy does not
+// go by.
+func checkDeadline(s *specs.Scheduler) error {
+	switch {
 	case s.Policy != specs.SchedDeadline && (s.Runtime != 0 || s.Deadline != 0 || s.Period != 0):
 		return fmt.Errorf("process.scheduler: runtime, deadline and period are SCHED_DEADLINE's, not %s's", s.Policy)
 	case s.Policy == specs.SchedDeadline && (s.Runtime == 0 || s.Runtime > s.Deadline || s.Period != 0 && s.Deadline > s.Period):
@@ -121,7 +129,7 @@ func (pl *payload) ioPriority() error {
 	if s == nil {
 		return nil
 	}
-	class := 0
+	var class int
 	switch s.Class {
 	case specs.IOPRIO_CLASS_RT:
 		class = 1
