@@ -35,10 +35,10 @@ func Find() (FS, error) {
 	}
 	mounts, err := mountinfo.GetMounts(mountinfo.FSTypeFilter("resctrl"))
 	if err != nil {
-		return FS{}, fmt.Errorf("linux.intelRdt: read mount table: %w", err)
+		return FS{}, fmt.Errorf("find resctrl: read mount table: %w", err)
 	}
 	if len(mounts) == 0 {
-		return FS{}, fmt.Errorf("linux.intelRdt: no resctrl file system is mounted (mount -t resctrl resctrl %s): %w", mountPoint, ErrUnsupported)
+		return FS{}, fmt.Errorf("find resctrl: no such file system is mounted (mount -t resctrl resctrl %s): %w", mountPoint, ErrUnsupported)
 	}
 	return FS{Dir: mounts[0].Mountpoint}, nil
 }

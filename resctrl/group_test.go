@@ -190,7 +190,7 @@ func TestFind(t *testing.T) {
 		}
 		return
 	}
-	if !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), "linux.intelRdt") {
+	if !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), "mount -t resctrl") {
 		t.Errorf("got %v", err)
 	}
 }

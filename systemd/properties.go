@@ -9,8 +9,6 @@ import (
 	"strings"
 
 	"github.com/godbus/dbus/v5"
-
-	"berth/cgroup"
 )
 
 // Property is one property of a unit, with a value of its D-Bus type
@@ -23,13 +21,24 @@ type Property struct {
 // unlimited is systemd's "infinity".
 const unlimited = uint64(math.MaxUint64)
 
-// Properties returns the properties that stand for limits. Limits that systemd
-// has no property for are left to the control files; all properties here exist
-// since systemd 244. The error wraps [ErrProperty].
-func Properties(values []cgroup.Value) ([]Property, error) {
+// Limit is what a limit writes to a control file of a cgroup version.
+type Limit struct {
+	V2          bool
+	File, Value string
+}
+
+// Properties returns the properties that stand for limits, which come as any
+// struct that has a Limit's fields. Limits that systemd has no property for are
+// left to the control files; all properties here exist since systemd 244. The
+// error wraps [ErrProperty].
+func Properties[V ~struct {
+	V2          bool
+	File, Value string
+}](values []V) ([]Property, error) {
 	var out []Property
 	var quota quota
-	for _, v := range values {
+	for _, value := range values {
+		v := Limit(value)
 		if quota.takes(v) {
 			continue
 		}
@@ -46,7 +55,7 @@ func Properties(values []cgroup.Value) ([]Property, error) {
 }
 
 // limit converts one value; the name is empty when systemd has no property.
-func limit(v cgroup.Value) (Property, error) {
+func limit(v Limit) (Property, error) {
 	numbers := map[string]string{
 		"pids.max": "TasksMax",
 	}
@@ -115,7 +124,7 @@ func bitmap(list string) ([]byte, error) {
 type quota struct{ quota, period string }
 
 // takes tells whether a value belongs to the quota.
-func (q *quota) takes(v cgroup.Value) bool {
+func (q *quota) takes(v Limit) bool {
 	switch v.File {
 	case "cpu.cfs_quota_us":
 		q.quota = v.Value

@@ -9,21 +9,19 @@ import (
 	"time"
 
 	"github.com/godbus/dbus/v5"
-
-	"berth/cgroup"
 )
 
-func value(v2 bool, file, text string) cgroup.Value {
-	return cgroup.Value{V2: v2, File: file, Value: text}
+func value(v2 bool, file, text string) Limit {
+	return Limit{V2: v2, File: file, Value: text}
 }
 
 func TestProperties(t *testing.T) {
 	for _, x := range []struct {
 		name string
-		in   []cgroup.Value
+		in   []Limit
 		want []Property
 	}{
-		{"v2", []cgroup.Value{
+		{"v2", []Limit{
 			value(true, "memory.max", "1048576"), value(true, "memory.swap.max", "max"), value(true, "memory.low", "5"),
 			value(true, "cpu.weight", "59"), value(true, "cpu.max", "150000 100000"), value(true, "cpuset.cpus", "0-2,9"), value(true, "cpuset.mems", "0"),
 			value(true, "pids.max", "100"), value(true, "io.weight", "2930"), value(true, "io.weight", "8:0 500"), value(true, "io.max", "8:0 rbps=1"),
@@ -33,15 +31,15 @@ func TestProperties(t *testing.T) {
 			{"AllowedCPUs", []byte{7, 2}}, {"AllowedMemoryNodes", []byte{1}}, {"TasksMax", uint64(100)}, {"IOWeight", uint64(2930)},
 			{"CPUQuotaPeriodUSec", uint64(100000)}, {"CPUQuotaPerSecUSec", uint64(1500000)},
 		}},
-		{"v1", []cgroup.Value{
+		{"v1", []Limit{
 			value(false, "memory.limit_in_bytes", "-1"), value(false, "cpu.shares", "512"), value(false, "cpu.cfs_period_us", "50000"),
 			value(false, "cpu.cfs_quota_us", "12345"), value(false, "cpuset.cpus", "0"), value(false, "blkio.weight", "300"), value(false, "pids.max", "max"),
 		}, []Property{
 			{"MemoryLimit", unlimited}, {"CPUShares", uint64(512)}, {"BlockIOWeight", uint64(300)}, {"TasksMax", unlimited},
 			{"CPUQuotaPeriodUSec", uint64(50000)}, {"CPUQuotaPerSecUSec", uint64(250000)},
 		}},
-		{"no quota", []cgroup.Value{value(true, "cpu.max", "max")}, []Property{{"CPUQuotaPerSecUSec", unlimited}}},
-		{"period alone", []cgroup.Value{value(false, "cpu.cfs_period_us", "50000")}, []Property{{"CPUQuotaPeriodUSec", uint64(50000)}}},
+		{"no quota", []Limit{value(true, "cpu.max", "max")}, []Property{{"CPUQuotaPerSecUSec", unlimited}}},
+		{"period alone", []Limit{value(false, "cpu.cfs_period_us", "50000")}, []Property{{"CPUQuotaPeriodUSec", uint64(50000)}}},
 		{"none", nil, nil},
 	} {
 		got, err := Properties(x.in)
@@ -49,11 +47,11 @@ func TestProperties(t *testing.T) {
 			t.Errorf("%s: got %v, %v\nwant %v", x.name, got, err, x.want)
 		}
 	}
-	for _, bad := range []cgroup.Value{
+	for _, bad := range []Limit{
 		value(true, "memory.max", "lots"), value(true, "cpuset.cpus", "3-1"), value(true, "cpuset.cpus", "99999"), value(true, "cpuset.cpus", "-"),
 		value(true, "cpu.max", "1000 0"), value(true, "cpu.max", "x 1000"), value(false, "cpu.cfs_quota_us", "99999999999999999"),
 	} {
-		if got, err := Properties([]cgroup.Value{bad}); !errors.Is(err, ErrProperty) {
+		if got, err := Properties([]Limit{bad}); !errors.Is(err, ErrProperty) {
 			t.Errorf("%v: %v, %v", bad, got, err)
 		}
 	}
