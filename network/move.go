@@ -61,9 +61,12 @@ func move(pid int, host, name string) error {
 	return arrive(there, link, name, addrs)
 }
 
-// free refuses a name that is taken: the kernel would rename the device only
+// free refuses a name that is taken, or none: the kernel would rename the device only
 // after the move, and leave it there under its old name.
 func free(there *netlink.Handle, name string) error {
+	if name == "" || len(name) >= unix.IFNAMSIZ || strings.ContainsAny(name, "/: \t\n\x00") {
+		return fmt.Errorf("call the device %q: %w", name, unix.EINVAL)
+	}
 	if strings.Contains(name, "%") {
 		return nil
 	}
