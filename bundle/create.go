@@ -152,7 +152,7 @@ func (m *maker) compile(ctx context.Context) error {
 func (m *maker) input(ctx context.Context) (container.Input, error) {
 	spec := m.conf.spec
 	in := container.Input{
-		Spec: spec, Hold: m.r.Dir, Account: true, Keyring: "_ses." + m.id, Check: true,
+		Spec: spec, Hold: m.r.Dir, Account: true, Keyring: "_ses." + m.id, Check: true, InOrder: true,
 		NoPivot: m.o.NoPivot, NoNewKeyring: m.o.NoNewKeyring, Hooks: m.hooks(), MoveDevice: moveDevice,
 	}
 	if m.gated {

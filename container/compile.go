@@ -33,6 +33,8 @@ type Input struct {
 	OwnCgroup bool
 	// Account asks for the controllers that count, also without limits.
 	Account bool
+	// InOrder has the mount table show the mounts in the spec's order.
+	InOrder bool
 	// Everywhere asks for a group in every hierarchy.
 	Everywhere bool
 	// Scope has systemd make the group at Cgroup, and move the child into it;
@@ -257,6 +259,9 @@ func (c *compiler) spawn() error {
 // root makes the root file system.
 func (c *compiler) root() error {
 	c.asm.Label(c.in.Spec.Linux.MountLabel)
+	if c.in.InOrder {
+		c.asm.InOrder(c.in.Host.Kernel)
+	}
 	c.asm.Shares(c.shared()...)
 	if len(c.in.Layers) == 0 {
 		if c.in.Spec.Root.Path == "" {
