@@ -258,7 +258,10 @@ func (c *compiler) spawn() error {
 
 // root makes the root file system.
 func (c *compiler) root() error {
-	c.asm.Label(c.in.Spec.Linux.MountLabel)
+	if c.in.Host.SELinux {
+		// Elsewhere it means nothing, and no file system takes it.
+		c.asm.Label(c.in.Spec.Linux.MountLabel)
+	}
 	if c.in.InOrder {
 		c.asm.InOrder(c.in.Host.Kernel)
 	}
