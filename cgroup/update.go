@@ -26,7 +26,7 @@ func (m *Manager) Update(ctx context.Context, res *specs.LinuxResources) error {
 	if err != nil {
 		return err
 	}
-	if err := m.checkUsage(res); err != nil {
+	if err := m.CheckUpdate(res); err != nil {
 		return err
 	}
 	return m.applyAll(ctx, list)
@@ -61,9 +61,10 @@ func (m *Manager) applyAll(ctx context.Context, list []setting) error {
 	return nil
 }
 
-// checkUsage honours memory.checkBeforeUpdate: v2 would rather kill than
-// refuse a limit below the usage.
-func (m *Manager) checkUsage(res *specs.LinuxResources) error {
+// CheckUpdate honours memory.checkBeforeUpdate: v2 would rather kill than refuse
+// a limit below the usage. Update calls it; who tells systemd of the limits
+// first must do so, too. The error wraps [ErrLimit].
+func (m *Manager) CheckUpdate(res *specs.LinuxResources) error {
 	if res == nil || res.Memory == nil || res.Memory.CheckBeforeUpdate == nil || !*res.Memory.CheckBeforeUpdate {
 		return nil
 	}
@@ -72,7 +73,7 @@ func (m *Manager) checkUsage(res *specs.LinuxResources) error {
 		return err
 	}
 	if limit := given(res.Memory.Limit); limit > 0 && uint64(limit) < s.Memory.Usage {
-		return fmt.Errorf("update memory.limit: %d is below the usage of %d: %w", limit, s.Memory.Usage, ErrLimit)
+		return fmt.Errorf("linux.resources.memory.limit: %d is below the usage of %d: %w", limit, s.Memory.Usage, ErrLimit)
 	}
 	return nil
 }
