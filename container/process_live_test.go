@@ -341,10 +341,22 @@ func TestLabelsNeedAModule(t *testing.T) {
 		}
 	}
 	b := newBench(t)
-	b.spec.Process.ApparmorProfile = unconfined // what every process is without AppArmor
-	b.pid(t)
+	b.host.AppArmor = appArmor()
+	b.spec.Process.ApparmorProfile = unconfined // what every process is, also without AppArmor
+	pid := b.pid(t)
+	if file := appArmor(); file != "" {
+		if got, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, strings.Replace(file, "exec", "current", 1))); err != nil || string(got) != "unconfined\n" {
+			t.Errorf("profile %q, %v", got, err)
+		}
+		b := newBench(t)
+		b.host.AppArmor = file
+		b.spec.Process.ApparmorProfile = "berth-no-such-profile"
+		if _, err := b.start(t); !errors.Is(err, unix.ENOENT) || !strings.Contains(err.Error(), "process.apparmorProfile") {
+			t.Errorf("a profile that is not loaded: %v", err)
+		}
+	}
 	if appArmor() != "" || exists("/sys/fs/selinux/enforce") {
-		t.Skip("a kernel with security modules takes labels")
+		return // it takes labels; what follows wants one that takes none
 	}
 	for field, set := range map[string]func(b *bench){
 		"self/attr/exec": func(b *bench) { b.host.AppArmor, b.spec.Process.ApparmorProfile = "attr/exec", "x" },
