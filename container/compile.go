@@ -104,6 +104,7 @@ type compiler struct {
 	terminal  *rootfs.Terminal
 	proc      nsenter.Slot // the host's /proc, when something is written there
 	joins     []join
+	home      nsenter.Slot // the mount namespace that a guest goes back to
 	payload   *payload
 }
 
@@ -383,6 +384,10 @@ func (c *compiler) attach() error {
 
 // enter makes the root the child's root.
 func (c *compiler) enter() error {
+	if c.home != nsenter.NoSlot {
+		c.asm.Visit(c.home)
+		return nil
+	}
 	return c.asm.Enter(c.in.Spec.Linux.RootfsPropagation, c.in.NoPivot)
 }
 

@@ -68,7 +68,10 @@ func TestCompileRefuses(t *testing.T) {
 			sysctl("net.ipv4.ip_forward", "1")(s)
 		}, "linux.sysctl"},
 		{"host name without UTS namespace", func(s *specs.Spec) { remove(s, specs.UTSNamespace) }, "hostname"},
-		{"no mount namespace", func(s *specs.Spec) { remove(s, specs.MountNamespace) }, "linux.namespaces"},
+		{"no mount namespace in a user namespace", func(s *specs.Spec) {
+			remove(s, specs.MountNamespace)
+			space(specs.LinuxNamespace{Type: specs.UserNamespace})(s)
+		}, "linux.namespaces"},
 		{"namespace twice", space(specs.LinuxNamespace{Type: specs.PIDNamespace}), "linux.namespaces"},
 		{"namespace unknown", space(specs.LinuxNamespace{Type: "dream"}), "linux.namespaces"},
 		{"namespace by a relative path", func(s *specs.Spec) { s.Linux.Namespaces[1].Path = "proc/1/ns/pid" }, "linux.namespaces"},

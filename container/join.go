@@ -161,6 +161,9 @@ func (j *joiner) enter(placement cgroup.Placement) error {
 	}
 	j.p.Add(j.namespaces()...)
 	j.becomeRoot()
+	if guest(j.in.Spec) {
+		j.asm.Change()
+	}
 	return nil
 }
 
@@ -185,6 +188,9 @@ func (j *joiner) namespaces() []nsenter.Step {
 	for _, n := range j.in.Spec.Linux.Namespaces {
 		flag, _, _ := namespaceFlag(n.Type)
 		flags |= flag
+	}
+	if flags == 0 {
+		return nil
 	}
 	steps := []nsenter.Step{nsenter.Call(nsenter.Child, unix.SYS_SETNS, nsenter.Fd(j.target), nsenter.Int(flags)).On(j.in.ID).
 		For(from, "all of the container's namespaces at once")}

@@ -97,8 +97,8 @@ func checkNamespaces(s *specs.Spec) error {
 		}
 		seen[n.Type] = true
 	}
-	if !seen[specs.MountNamespace] {
-		return fmt.Errorf("linux.namespaces: a mount namespace is needed, or the root would change for the host")
+	if guest(s) && seen[specs.UserNamespace] {
+		return fmt.Errorf("linux.namespaces: with a user namespace a new mount namespace is needed, too: in it, the child could not go back to one that belongs to the host")
 	}
 	for _, check := range []func(*specs.Spec) error{checkUserNamespace, checkTimeOffsets, checkNetDevices, checkSysctls, checkNames} {
 		if err := check(s); err != nil {
@@ -224,6 +224,7 @@ func (c *compiler) namespaces() error {
 	if err := c.userNamespace(); err != nil {
 		return err
 	}
+	c.openHome()
 	if flags, why := c.unshared(); flags != 0 {
 		c.p.Add(nsenter.Call(nsenter.Child, unix.SYS_UNSHARE, nsenter.Int(flags)).For("linux.namespaces", why))
 	}
@@ -260,7 +261,32 @@ func (c *compiler) unshared() (uintptr, string) {
 			whys = append(whys, why)
 		}
 	}
+	if guest(c.in.Spec) {
+		flags |= unix.CLONE_NEWNS
+		whys = append(whys, "a mount table to build the root in, which is left again")
+	}
 	return flags, strings.Join(whys, "; ")
+}
+
+// guest reports whether a container has no mount namespace of its own.
+func guest(s *specs.Spec) bool {
+	n := namespace(s, specs.MountNamespace)
+	return n == nil || n.Path != ""
+}
+
+// openHome opens the mount namespace that a guest goes back to.
+func (c *compiler) openHome() {
+	c.home = nsenter.NoSlot
+	if !guest(c.in.Spec) {
+		return
+	}
+	if j := c.joined(specs.MountNamespace); j != nil {
+		c.home = j.slot
+		return
+	}
+	c.home = c.p.NewSlot("mount namespace")
+	c.p.Add(nsenter.Call(nsenter.Host, unix.SYS_OPENAT, nsenter.Int(unix.AT_FDCWD), nsenter.Str("/proc/self/ns/mnt"), nsenter.Int(unix.O_RDONLY|unix.O_CLOEXEC), nsenter.Int(0)).
+		To(c.home).On("/proc/self/ns/mnt").For("linux.namespaces", "the container has the host's mount namespace: the child goes back to it when its root is built"))
 }
 
 // loopback brings lo up: programs expect 127.0.0.1 also without a network.
