@@ -70,7 +70,6 @@ func (a *Assembly) check(m *specs.Mount, from string) (options, error) {
 		{!o.bind && !o.remount && (m.Type == "" || m.Type == "none"), "type", "a file system's type is needed, or the option bind or rbind"},
 		{o.bind && m.Source == "", "source", "empty"},
 		{o.bind && m.Source != "" && !path.IsAbs(m.Source), "source", fmt.Sprintf("%q is not an absolute path", m.Source)},
-		{o.bind && len(o.data) > 0, "options", fmt.Sprintf("%q is no option of a bind mount", strings.Join(o.data, ","))},
 		{!o.bind && o.remount && len(o.data) > 0, "options", fmt.Sprintf("remount cannot change %q", strings.Join(o.data, ","))},
 		{m.Destination == "/proc" && !o.bind && !o.remount && m.Type != "proc", "type", "only a proc can be mounted there: programs trust what is in /proc"},
 		{o.copyUp && (o.bind || m.Type != "tmpfs"), "options", "tmpcopyup is for a tmpfs"},
@@ -108,6 +107,8 @@ func (a *Assembly) ofTheHost(kind string) string {
 
 // bind plans a bind mount: a copy of the source's mount, with its own
 // attributes and propagation, before anybody in the container can see it.
+// Options of a file system mean nothing here, since it exists already; they are
+// ignored, as mount(2) does.
 func (a *Assembly) bind(m specs.Mount, o options, from string) error {
 	recursive := o.recursive || !slices.Contains(m.Options, "bind")
 	slot := a.plan.NewSlot("bind " + m.Destination)
