@@ -56,6 +56,7 @@ type caller struct {
 	remove []string            // the command that removes a container by force
 	logs   []string            // files worth reading when a case fails
 
+	runtime   string // path of the runtime, under the name that it is tried by
 	below     string // a cgroup parent below that of all containers
 	notFound  int    // exit code of an exec of a missing program
 	oomKilled string // what inspect says of a container that the kernel ended

@@ -40,7 +40,7 @@ func newDocker(t *testing.T) *caller {
 		remove: []string{"rm", "-f", "-v"},
 		logs:   []string{filepath.Join(data, "dockerd.log")},
 
-		below: "/" + group + "/below", notFound: 126, oomKilled: "true",
+		runtime: link, below: "/" + group + "/below", notFound: 126, oomKilled: "true",
 	}
 	// No bridge and no rule of the host's changes.
 	d := startDaemon(t, c.logs[0], fixture.NeedTool(t, "dockerd"), "--debug", "--experimental",

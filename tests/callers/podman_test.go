@@ -5,9 +5,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"berth/tests/fixture"
 )
@@ -30,7 +35,11 @@ func TestPodmanNames(t *testing.T) {
 	for _, name := range []string{"crun", "berth-runc"} {
 		t.Run(name, func(t *testing.T) {
 			takeLedger(t, "/run/berth")
-			play(t, newPodman(t, name), append(outcomes(), entering()...))
+			all := append(outcomes(), entering()...)
+			if name == "crun" {
+				all = append(all, crunScenarios()...)
+			}
+			play(t, newPodman(t, name), all)
 		})
 	}
 }
@@ -87,12 +96,49 @@ conmon_env_vars = ["%s"]
 		flags:  map[string][]string{"run": flags, "create": flags},
 		remove: []string{"rm", "-f", "-v", "-t", "0", "-i"},
 
-		below: below, notFound: 127, oomKilled: "(true|false)",
+		runtime: link, below: below, notFound: 127, oomKilled: "(true|false)",
 	}
 	root := rootFile(t)
+	t.Cleanup(func() { awaitMonitors(t, environment[0]) })
 	c.ok(t, "import", "-c", `CMD ["sh"]`, root, "busy")
 	c.ok(t, "import", "-c", `CMD ["sleep", "1000"]`, root, "pause")
 	return c
+}
+
+// awaitMonitors waits for the processes that have the variable in their
+// environment: monitors, and the podman that each starts at last to tidy up.
+func awaitMonitors(t *testing.T, variable string) {
+	t.Helper()
+	var pids []int
+	for deadline := time.Now().Add(window); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if pids = processesWith(variable); len(pids) == 0 {
+			return
+		}
+	}
+	for _, pid := range pids {
+		command, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		t.Errorf("process %d does not end: %q", pid, command)
+		if err := unix.Kill(pid, unix.SIGKILL); err != nil && err != unix.ESRCH {
+			t.Error(err)
+		}
+	}
+}
+
+func processesWith(variable string) []int {
+	var pids []int
+	entries, _ := os.ReadDir("/proc")
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		// Processes come and go: one that cannot be read has ended.
+		environ, _ := os.ReadFile("/proc/" + e.Name() + "/environ")
+		if slices.Contains(strings.Split(string(environ), "\x00"), variable) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
 
 // brief picks what a short run has the time for: what differs between cgroup
@@ -103,6 +149,57 @@ func brief(all []scenario) []scenario {
 	}
 	wanted := []string{"limits", "stats"}
 	return slices.DeleteFunc(all, func(s scenario) bool { return !slices.Contains(wanted, s.name) })
+}
+
+// crunScenarios need a name that podman believes to do without cgroups.
+func crunScenarios() []scenario {
+	return []scenario{
+		{"no-cgroups", func(t *testing.T, c *caller, id string) {
+			free := *c
+			free.flags = map[string][]string{"run": {"--network", "none"}}
+			free.ok(t, "run", "-d", "--name", id, "--cgroups", "disabled", "busy", "sleep", "1000")
+			pid := inspectPid(t, c, id)
+			text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+			if err != nil || strings.Contains(string(text), "libpod-") {
+				t.Errorf("cgroup %s: %v", text, err)
+			}
+			c.says(t, "^inside$", "exec", id, "echo", "inside")
+			c.ok(t, append(c.remove, id)...)
+			gone(t, pid)
+		}},
+	}
+}
+
+// hooks has podman put a hook of each kind that leaves a trace into the bundle.
+func hooks(t *testing.T, c *caller, id string) {
+	dir := t.TempDir()
+	trace := filepath.Join(dir, "trace")
+	script := filepath.Join(dir, "hook.sh")
+	if err := os.WriteFile(script, fmt.Appendf(nil, "#!/bin/sh\ncat >%s.$1\necho $1 >>%s\n", trace, trace), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, stage := range []string{"prestart", "createRuntime", "createContainer", "startContainer", "poststart"} {
+		hook := map[string]any{"path": script, "args": []string{script, stage}}
+		if stage == "startContainer" {
+			// Found in the container, unlike the others.
+			hook = map[string]any{"path": "/bin/sh", "args": []string{"sh", "-c", "cat >/trace"}}
+		}
+		writeFile(t, filepath.Join(dir, stage+".json"), document(t, map[string]any{
+			"version": "1.0.0", "when": map[string]any{"always": true}, "stages": []string{stage}, "hook": hook}))
+	}
+	hooked := *c
+	hooked.argv = append(slices.Clone(c.argv), "--hooks-dir", dir)
+	hooked.ok(t, "run", "-d", "--name", id, "busy", "sleep", "1000")
+	hooked.says(t, `"status":\s*"created"`, "exec", id, "cat", "/trace")
+	if got, err := os.ReadFile(trace); string(got) != "prestart\ncreateRuntime\ncreateContainer\npoststart\n" {
+		t.Errorf("hooks ran as %q: %v", got, err)
+	}
+	for stage, status := range map[string]string{"prestart": "creat(ing|ed)", "createContainer": "creat(ing|ed)", "poststart": "(created|running)"} {
+		got, err := os.ReadFile(trace + "." + stage)
+		if err != nil || !regexp.MustCompile(`"status":\s*"`+status).Match(got) {
+			t.Errorf("%s hook was told %q: %v", stage, got, err)
+		}
+	}
 }
 
 func podmanScenarios() []scenario {
@@ -180,12 +277,22 @@ func podmanScenarios() []scenario {
 			c.fails(t, 125, "(?i)checkpoint|criu", "container", "checkpoint", id)
 			c.says(t, "^running$", "inspect", "-f", "{{.State.Status}}", id)
 		}},
+		{"hooks", hooks},
 		{"monitor-killed", func(t *testing.T, c *caller, id string) {
 			c.ok(t, "run", "-d", "--name", id, "busy", "sleep", "1000")
 			pid := inspectPid(t, c, id)
+			long := c.ok(t, "inspect", "-f", "{{.Id}}", id)
+			monitor := pidIn(t, c.ok(t, "inspect", "-f", "{{.State.ConmonPid}}", id))
+			if err := unix.Kill(monitor, unix.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
 			c.ok(t, append(c.remove, id)...)
 			gone(t, pid)
 			c.says(t, "^$", "ps", "-aq")
+			// Without its monitor podman does not have the runtime delete it.
+			if out, err := exec.Command(c.runtime, "delete", "--force", long).CombinedOutput(); err != nil {
+				t.Errorf("delete --force: %v: %s", err, out)
+			}
 		}},
 	}
 }
