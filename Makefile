@@ -98,8 +98,9 @@ bench: build ## compare with crun, runc, bubblewrap, podman and docker (root, De
 man: ## write docs/man from the commands' own help
 	@if [ -d docs/genman ]; then $(GO) run $(GOFLAGS_ALL) ./docs/genman -o docs/man; else echo "man: docs/genman is not there" >&2; exit 1; fi
 
-install: build ## install the binary, man pages and completion (DESTDIR, PREFIX)
+install: build ## install the binary, its link berth-runc, man pages and completion (DESTDIR, PREFIX)
 	install -D -m 755 berth $(DESTDIR)$(PREFIX)/bin/berth
+	ln -sf berth $(DESTDIR)$(PREFIX)/bin/berth-runc
 	@for page in docs/man/*.1; do [ ! -f "$$page" ] || install -D -m 644 "$$page" "$(DESTDIR)$(PREFIX)/share/man/man1/$${page##*/}"; done
 	@for page in docs/man/*.8; do [ ! -f "$$page" ] || install -D -m 644 "$$page" "$(DESTDIR)$(PREFIX)/share/man/man8/$${page##*/}"; done
 	@[ ! -f docs/completion/berth.bash ] || install -D -m 644 docs/completion/berth.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/berth
