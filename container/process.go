@@ -138,7 +138,7 @@ func (c *compiler) process() error {
 // those before it needed.
 func (pl *payload) add() error {
 	for _, part := range []func() error{
-		pl.session, pl.privileged, pl.memoryPolicy, pl.personality, pl.labels, pl.workDir, pl.umask,
+		pl.streams, pl.session, pl.privileged, pl.memoryPolicy, pl.personality, pl.labels, pl.workDir, pl.umask,
 		pl.boundingSet, pl.ids, pl.workDirAgain, pl.checkProgram, pl.tie, pl.passFiles, pl.rlimits, pl.confine, pl.start, pl.listen,
 	} {
 		if err := part(); err != nil {

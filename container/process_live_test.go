@@ -3,6 +3,7 @@ package container
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -370,5 +371,50 @@ func TestLabelsNeedAModule(t *testing.T) {
 		if !errors.Is(err, unix.EINVAL) || !strings.Contains(err.Error(), field) {
 			t.Errorf("%s: got %v", field, err)
 		}
+	}
+}
+
+// TestStreams: a user who is not root can open the pipe that its output is
+// anew; a file that the caller gave stays the caller's.
+func TestStreams(t *testing.T) {
+	b := newBench(t)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	file, err := os.Create(filepath.Join(t.TempDir(), "err"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	b.opts.Stdout, b.opts.Stderr = w, file
+	b.spec.Process.Args = []string{"/bin/sh", "-c", "echo new >/proc/self/fd/1; echo old"}
+	b.spec.Process.User = specs.User{UID: 65534, GID: 65534}
+	b.pid(t)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(r); err != nil || string(got) != "new\nold\n" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(file.Fd()), &st); err != nil || st.Uid != 0 {
+		t.Errorf("the caller's file is user %d's, %v", st.Uid, err)
+	}
+}
+
+func TestHostID(t *testing.T) {
+	maps := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 1000, Size: 10}, {ContainerID: 10, HostID: 5, Size: 1}}
+	for id, want := range map[uint32]uint32{0: 1000, 9: 1009, 10: 5} {
+		if got, ok := hostID(maps, id); !ok || got != want {
+			t.Errorf("%d is %d, %v; want %d", id, got, ok, want)
+		}
+	}
+	if _, ok := hostID(maps, 11); ok {
+		t.Error("11 is nobody")
+	}
+	if got, ok := hostID(nil, 11); !ok || got != 11 {
+		t.Errorf("without maps 11 is %d, %v", got, ok)
 	}
 }

@@ -1,6 +1,7 @@
 package nsenter
 
 import (
+	"os"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -31,4 +32,10 @@ func (h *Run) resultAt(step int) (int64, bool) {
 		}
 	}
 	return 0, false
+}
+
+// Streams are the child's first three descriptors, as the options have them;
+// nil is /dev/null.
+func (h *Run) Streams() [3]*os.File {
+	return [3]*os.File{h.opts.Stdin, h.opts.Stdout, h.opts.Stderr}
 }
