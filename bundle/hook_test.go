@@ -155,6 +155,35 @@ func TestHooksThatFail(t *testing.T) {
 	}
 }
 
+// TestHooksSeeTheRoot: createContainer hooks find the container's mounts below
+// the root's path, and what they mount there is the container's.
+func TestHooksSeeTheRoot(t *testing.T) {
+	h := newHarness(t)
+	s := shell("cat /tmp/extra/file")
+	dir := h.bundle(s)
+	root := filepath.Join(dir, "rootfs")
+	s.Hooks = &specs.Hooks{
+		CreateRuntime: []specs.Hook{script(`test ! -e "$0/proc/self"; pid=$(sed "s/.*\"pid\":\([0-9]*\).*/\1/"); test -e "/proc/$pid/root$0/proc/1/status"`, root)},
+		CreateContainer: []specs.Hook{script(`test "$(pwd)" = / && test -e "$0/proc/self/status" && mkdir "$0/tmp/extra" &&
+			mount -t tmpfs tmpfs "$0/tmp/extra" && echo hooked > "$0/tmp/extra/file"`, root)},
+	}
+	data, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, code, err := h.runBundle("root", dir)
+	if err != nil || code != 0 || out != "hooked\n" {
+		t.Errorf("%q, %d, %v", out, code, err)
+	}
+	if _, err := os.Stat(filepath.Join(root, "tmp/extra")); err == nil {
+		t.Error("the hook has written on the host")
+	}
+	h.empty()
+}
+
 // TestPoststartThatFails: the payload runs already, so there is a warning, and
 // the other hooks run.
 func TestPoststartThatFails(t *testing.T) {

@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -382,4 +383,65 @@ func TestJoinRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestUserNamespaceTerminal: the terminal belongs to the payload's user.
+func TestUserNamespaceTerminal(t *testing.T) {
+	h := newHarness(t)
+	s := mapped(shell("tty; stat -c '%n %u' $(tty) /dev/console; stty size; echo to-console > /dev/console; : < /dev/ptmx && echo more"))
+	s.Process.Terminal, s.Process.User = true, specs.User{UID: 5, GID: 6}
+	s.Process.ConsoleSize = &specs.Box{Height: 11, Width: 22}
+	out, code, err := h.runBundle("tty", h.mappedBundle(s))
+	if want := "/dev/pts/0\r\n/dev/pts/0 5\r\n/dev/console 5\r\n11 22\r\nto-console\r\nmore\r\n"; err != nil || code != 0 || out != want {
+		t.Errorf("%q, %d, %v; want %q", out, code, err, want)
+	}
+}
+
+// TestUserNamespaceInClosedFolders: the mapped root need not be able to walk
+// to the root on the host, hooks or not.
+func TestUserNamespaceInClosedFolders(t *testing.T) {
+	h := newHarness(t)
+	for _, hooks := range []bool{false, true} {
+		s := mapped(shell("echo payload"))
+		file := filepath.Join(t.TempDir(), "seen")
+		if hooks {
+			s.Hooks = &specs.Hooks{
+				CreateRuntime:   []specs.Hook{script(`id -u; ls -d rootfs/usr > "$0"`, file)},
+				CreateContainer: []specs.Hook{script(`test $(id -u) = 0 && test $(id -g) = 0 && grep -q ' 500000 ' /proc/self/uid_map && readlink /proc/self/ns/user > /dev/null`)},
+			}
+		}
+		dir := h.mappedBundle(s)
+		if err := errors.Join(os.Chmod(dir, 0o700), os.Chmod(h.Dir, 0o700)); err != nil && hooks {
+			t.Fatal(err)
+		}
+		out, code, err := h.runBundle("closed", dir)
+		if err != nil || code != 0 || out != "payload\n" {
+			t.Errorf("hooks %v: %q, %d, %v", hooks, out, code, err)
+		}
+		if hooks {
+			if seen, err := os.ReadFile(file); err != nil || string(seen) != "rootfs/usr\n" {
+				t.Errorf("the hook saw %q, %v", seen, err)
+			}
+		}
+	}
+	h.empty()
+}
+
+// TestTimeNamespace: clocks have their offsets from the first process on, for
+// programs that join, too.
+func TestTimeNamespace(t *testing.T) {
+	h := newHarness(t)
+	s := shell("sleep 60")
+	s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.TimeNamespace})
+	s.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {Secs: 100_000_000}, "monotonic": {Secs: 7}}
+	h.create("clock", s)
+	h.start("clock")
+	state, err := h.State(t.Context(), "clock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pid, err := innerPid(state.Pid); err != nil || pid != 1 {
+		t.Errorf("the payload is process %d, %v", pid, err)
+	}
+	h.execs("clock", s, `test $(cut -d. -f1 /proc/uptime) -gt 100000000 && echo late; test $(readlink /proc/self/ns/time) = $(readlink /proc/1/ns/time) && echo same`, "late\nsame\n")
 }
