@@ -11,7 +11,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 store=$top/.build/vm
 suite=bookworm
-packages=systemd,systemd-sysv,dbus,udev,linux-image-cloud-amd64,kmod,procps,strace,iproute2,nftables,busybox-static,attr,libcap2-bin,debootstrap,e2fsprogs,gcc,libc6-dev,zstd,bzip2,xz-utils
+packages=systemd,systemd-sysv,dbus,udev,linux-image-cloud-amd64,kmod,procps,strace,iproute2,nftables,busybox-static,attr,libcap2-bin,debootstrap,e2fsprogs,gcc,libc6-dev,zstd,bzip2,xz-utils,podman,netavark,conmon,runc
 
 key=$(cat "$0" "$here"/guest/* | sha256sum | cut -c1-16)
 disk=$store/$key

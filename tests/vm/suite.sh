@@ -11,11 +11,11 @@ cd "$(dirname "$0")/../.."
 # files; so do records and command lines, which the short run leaves to the host.
 short=
 limit=5400
-packages="nsenter state rootfs cgroup systemd seccomp container cli tests/ledger tests/conformance tests"
+packages="nsenter state rootfs cgroup systemd seccomp container cli tests/ledger tests/conformance tests/callers tests"
 if [ "${1:-}" = -short ]; then
 	short=-test.short
 	limit=480
-	packages="nsenter rootfs cgroup systemd seccomp container tests/ledger tests/conformance tests"
+	packages="nsenter rootfs cgroup systemd seccomp container tests/ledger tests/conformance tests/callers tests"
 fi
 # SUITE="cgroup tests" picks some.
 wanted=${SUITE:-$packages}
