@@ -57,7 +57,9 @@ func (r *Runtime) runner(c *record, spec *specs.Spec) *hookRunner {
 // runtime.md, "Lifecycle").
 func (x *hookRunner) status(kind string) specs.ContainerState {
 	switch kind {
-	case container.StartContainer:
+	case container.Prestart, container.StartContainer:
+		// For prestart the specification leaves it open; its validation
+		// programs and crun say created.
 		return specs.StateCreated
 	case container.Poststart:
 		return specs.StateRunning
