@@ -63,7 +63,12 @@ func (r *Runtime) finishKill(ctx context.Context, c *record, status string) erro
 	if status != paused {
 		return nil
 	}
-	return groups.Thaw(ctx)
+	// A frozen v2 group lets its processes die, and whoever reaps them or
+	// systemd may have removed it by now.
+	if err := groups.Thaw(ctx); err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENODEV) {
+		return err
+	}
+	return nil
 }
 
 // ownPIDs reports whether a container has a PID namespace of its own.
