@@ -12,6 +12,14 @@
 // caller (proc, sysfs, mqueue, cgroup), the child makes, and opens mount points
 // in it beneath that mount's own descriptor.
 //
-// The package reads and writes nothing of the image itself but mount points
-// that are missing. Reading files of a root is [Open]'s business.
+// For a container with a user namespace ([Assembly.Users]) the host makes
+// everything for the mapped ids: tmpfs, terminals, devices and mount points
+// belong to the container's users, and image layers are mounted with their ids
+// mapped, so that the image's folders stay as they are. A folder of the host
+// that is the root is taken as it is: whoever made it has chowned it.
+//
+// The package writes nothing into the image itself but what is missing: mount
+// points, and, where /dev has no tmpfs, device files and links. Reading files
+// of a root is [Assembly.Open]'s business, copying a folder into a tmpfs that of
+// the mount option tmpcopyup.
 package rootfs

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"path"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"berth/nsenter"
@@ -54,6 +56,64 @@ func (o *scratch) make(asRoot func(func() error) error) (fd int, err error) {
 	return fd, err
 }
 
+// tooLong reports whether fsconfig(2) refuses an option for its length.
+func tooLong(option string) bool {
+	_, value, _ := strings.Cut(option, "=")
+	return len(value) > 255
+}
+
+// byMount plans a file system with an option that is too long for fsconfig(2),
+// such as the folders of an overlay: mount(2) takes a page of them.
+func (a *Assembly) byMount(m specs.Mount, o options, slot nsenter.Slot, from string) {
+	data := strings.Join(append(slices.Clone(o.data), o.sb...), ",")
+	if a.label != "" {
+		data += `,context="` + a.label + `"`
+	}
+	a.host(nsenter.Do("mount "+m.Type+" in a scratch mount namespace and take a detached copy", func(h *nsenter.Run) error {
+		fd, err := scratchMount(m.Source, m.Type, data)
+		if err == nil {
+			h.SetFd(slot, fd)
+		}
+		return err
+	}).To(slot).On(m.Destination).For(from, "fsconfig takes options of up to 255 bytes"))
+	if attrs := o.set &^ unix.MOUNT_ATTR_RDONLY; attrs != 0 {
+		a.host(setattr(nsenter.Host, slot, false, attrs, o.clear, 0).On(m.Destination).For(from, "the options of this mount"))
+	}
+}
+
+// scratchMount mounts a file system where nobody sees it.
+func scratchMount(source, kind, data string) (fd int, err error) {
+	done := make(chan bool)
+	go onScratchThread(func() {
+		defer close(done)
+		if err = scratchNamespace(); err != nil {
+			return
+		}
+		// Any folder will do, in a namespace that is nobody else's.
+		const at = "/proc"
+		if err = unix.Mount(source, at, kind, 0, data); err != nil {
+			err = fmt.Errorf("mount %s: %w", kind, err)
+			return
+		}
+		if fd, err = unix.OpenTree(unix.AT_FDCWD, at, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC); err != nil {
+			err = fmt.Errorf("open_tree %s: %w", at, err)
+		}
+	})
+	<-done
+	return fd, err
+}
+
+// scratchNamespace gives the thread a mount namespace of its own.
+func scratchNamespace() error {
+	if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_FS); err != nil {
+		return fmt.Errorf("unshare mount namespace: %w", err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("make / private: %w", err)
+	}
+	return nil
+}
+
 // onScratchThread runs a function on a thread that ends afterwards.
 func onScratchThread(f func()) {
 	runtime.LockOSThread()
@@ -76,11 +136,8 @@ func onScratchThread(f func()) {
 
 // mount runs on the scratch thread.
 func (o *scratch) mount(asRoot func(func() error) error) (int, error) {
-	if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_FS); err != nil {
-		return -1, fmt.Errorf("unshare mount namespace: %w", err)
-	}
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return -1, fmt.Errorf("make / private: %w", err)
+	if err := scratchNamespace(); err != nil {
+		return -1, err
 	}
 	data, closeAll, err := o.options()
 	defer closeAll()

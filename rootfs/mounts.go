@@ -288,6 +288,25 @@ func (a *Assembly) owner(ctx nsenter.Slot, key string, id uint32, from string) e
 	return nil
 }
 
+// superblock plans a file system with a detached mount of it.
+func (a *Assembly) superblock(m specs.Mount, o options, from string) (nsenter.Slot, error) {
+	name := strings.TrimPrefix(m.Destination, "/")
+	if long := slices.ContainsFunc(o.data, tooLong); long && !ownsFiles(m.Type) {
+		slot := a.plan.NewSlot(name)
+		a.byMount(m, o, slot, from)
+		return slot, nil
+	}
+	ctx, slot := a.plan.NewSlot(m.Type+" context"), a.plan.NewSlot(name)
+	a.host(nsenter.Call(nsenter.Host, unix.SYS_FSOPEN, nsenter.Str(m.Type), nsenter.Int(unix.FSOPEN_CLOEXEC)).
+		To(ctx).On(m.Type).For(from, "a file system of the container's own"))
+	if err := a.options(ctx, nsenter.Host, m, o, from); err != nil {
+		return slot, err
+	}
+	a.create(ctx, nsenter.Host, from)
+	a.fsmount(ctx, nsenter.Host, slot, o.set&^unix.MOUNT_ATTR_RDONLY, m.Destination, from)
+	return slot, nil
+}
+
 // filesystem plans a mount that the host side can make in advance.
 func (a *Assembly) filesystem(m specs.Mount, o options, from string) error {
 	if m.Type == "cgroup" {
@@ -295,14 +314,10 @@ func (a *Assembly) filesystem(m specs.Mount, o options, from string) error {
 	}
 	dest := path.Clean(m.Destination)
 	o.whole()
-	ctx, slot := a.plan.NewSlot(m.Type+" context"), a.plan.NewSlot(strings.TrimPrefix(dest, "/"))
-	a.host(nsenter.Call(nsenter.Host, unix.SYS_FSOPEN, nsenter.Str(m.Type), nsenter.Int(unix.FSOPEN_CLOEXEC)).
-		To(ctx).On(m.Type).For(from, "a file system of the container's own"))
-	if err := a.options(ctx, nsenter.Host, m, o, from); err != nil {
+	slot, err := a.superblock(m, o, from)
+	if err != nil {
 		return err
 	}
-	a.create(ctx, nsenter.Host, from)
-	a.fsmount(ctx, nsenter.Host, slot, o.set&^unix.MOUNT_ATTR_RDONLY, m.Destination, from)
 	if o.set&unix.MOUNT_ATTR_RDONLY != 0 {
 		a.readOnly = append(a.readOnly, setattr(nsenter.Host, slot, false, unix.MOUNT_ATTR_RDONLY, 0, 0).
 			On(m.Destination).For(from, "read-only, now that the mount points in it are made"))
@@ -310,7 +325,7 @@ func (a *Assembly) filesystem(m specs.Mount, o options, from string) error {
 	if o.propagation != 0 {
 		a.host(setattr(nsenter.Host, slot, false, 0, 0, o.propagation).On(m.Destination).For(from, "propagation as asked"))
 	}
-	err := a.place(placement{
+	err = a.place(placement{
 		dest: dest, slot: slot, like: nsenter.NoSlot, copyUp: o.copyUp, from: from,
 		inherit: m.Type == "tmpfs" && !o.has("mode"),
 	})

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"berth/nsenter"
@@ -109,6 +110,32 @@ func checkOverlay(root, layers int) error {
 		}
 	}
 	return os.WriteFile(at("new"), []byte("new"), 0o644)
+}
+
+// TestOverlayMount: an overlay among the mounts, as podman makes for volumes,
+// whatever the length of its folders' names.
+func TestOverlayMount(t *testing.T) {
+	root := boxRoot(t)
+	for _, name := range []string{"short", strings.Repeat("long", 60) + "/" + strings.Repeat("name", 20)} {
+		dir := filepath.Join(t.TempDir(), name)
+		write(t, dir, "low/mark", "work/x", "up/x")
+		if err := os.Remove(dir + "/work/x"); err != nil {
+			t.Fatal(err)
+		}
+		m := specs.Mount{Destination: "/data", Type: "overlay", Source: "overlay", Options: []string{"lowerdir=" + dir + "/low", "upperdir=" + dir + "/up", "workdir=" + dir + "/work", "nosuid", "private"}}
+		out, err := (&box{root: root, mounts: append(defaults(), m)}).run(t, `cat /data/mark && echo new >/data/new && grep " /data .*nosuid" /proc/self/mountinfo`)
+		if err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		if text, err := os.ReadFile(dir + "/up/new"); err != nil || string(text) != "new\n" {
+			t.Errorf("the upper folder has %q, %v", text, err)
+		}
+		// On a read-only mount, too.
+		m.Options = append(m.Options, "ro")
+		if out, err := (&box{root: root, mounts: append(defaults(), m)}).run(t, `cat /data/mark && ! touch /data/other`); err != nil {
+			t.Errorf("read-only: %v\n%s", err, out)
+		}
+	}
 }
 
 func TestOverlayErrors(t *testing.T) {
