@@ -165,8 +165,12 @@ func (r *Runtime) status(c *record) (string, error) {
 		return running, err
 	}
 	frozen, err := groups.Frozen()
-	if errors.Is(err, cgroup.ErrNoCgroup) {
+	switch {
+	case errors.Is(err, cgroup.ErrNoCgroup):
 		return running, nil
+	case err != nil && !c.Payload.Alive():
+		// Ended since it was looked at, and systemd removed its group.
+		return stopped, nil
 	}
 	if err != nil || !frozen {
 		return running, err
