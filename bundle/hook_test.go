@@ -257,3 +257,13 @@ func TestTalk(t *testing.T) {
 		t.Errorf("got an error of %d bytes", len(fmt.Sprint(err)))
 	}
 }
+
+// TestRunWithStartHooks: the same process makes the container and lets it go.
+func TestRunWithStartHooks(t *testing.T) {
+	h := newHarness(t)
+	s := shell("cat /tmp/file")
+	s.Hooks = &specs.Hooks{StartContainer: []specs.Hook{script("echo hooked > /tmp/file")}}
+	if out, code, err := h.run(s); err != nil || code != 0 || out != "hooked\n" {
+		t.Errorf("%q, %d, %v", out, code, err)
+	}
+}

@@ -94,6 +94,10 @@ func (p *Plan) Start(ctx context.Context, opts Options) (*Run, error) {
 	if err != nil && h.child != nil {
 		h.child.discard()
 	}
+	if p.hold > 0 && h.child != nil {
+		// While anybody but the child has it open, the lock on it stays.
+		h.child.dropMemory()
+	}
 	if ctx.Err() != nil && errors.Is(err, ErrChildDied) {
 		err = ctx.Err() // it died of that
 	}

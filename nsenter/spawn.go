@@ -363,6 +363,16 @@ func (c *child) close() {
 	c.once.Do(func() {
 		close(c.done)
 		unix.Close(c.control)
-		unix.Close(c.memory)
+		c.dropMemory()
 	})
+}
+
+// dropMemory closes this side's descriptor of the memory.
+func (c *child) dropMemory() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.memory >= 0 {
+		unix.Close(c.memory)
+		c.memory = -1
+	}
 }
