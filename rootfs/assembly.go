@@ -95,7 +95,7 @@ func (a *Assembly) step(who nsenter.Who, s nsenter.Step) {
 func (a *Assembly) Folder(dir, propagation, from string) {
 	a.Root = a.plan.NewSlot("root")
 	a.trees = append(a.trees, tree{dest: "/", slot: a.Root})
-	a.host(a.clone(nsenter.Host, dir, true).To(a.Root).For(from, "the root is this folder, as a mount of its own"))
+	a.host(a.clone(dir, true).To(a.Root).For(from, "the root is this folder, as a mount of its own"))
 	// A copy is a peer of what it was copied from: where the host's mounts are
 	// shared, as systemd makes them, whatever is attached to it would appear
 	// on the host too.
@@ -107,12 +107,12 @@ func (a *Assembly) Folder(dir, propagation, from string) {
 }
 
 // clone returns a step that copies the mount at a host path.
-func (a *Assembly) clone(who nsenter.Who, dir string, recursive bool) nsenter.Step {
+func (a *Assembly) clone(dir string, recursive bool) nsenter.Step {
 	flags := uint(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC)
 	if recursive {
 		flags |= unix.AT_RECURSIVE
 	}
-	return nsenter.Call(who, unix.SYS_OPEN_TREE, nsenter.Int(unix.AT_FDCWD), nsenter.Str(dir), nsenter.Int(flags)).On(dir)
+	return nsenter.Call(nsenter.Host, unix.SYS_OPEN_TREE, nsenter.Int(unix.AT_FDCWD), nsenter.Str(dir), nsenter.Int(flags)).On(dir)
 }
 
 // setattr returns a mount_setattr step on a slot's mount.

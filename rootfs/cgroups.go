@@ -73,7 +73,7 @@ func (a *Assembly) Cgroups(m specs.Mount, v2 bool, views []CgroupView, from stri
 // group plans a bind mount of the container's own group.
 func (a *Assembly) group(v CgroupView, o options, dest, from string) nsenter.Slot {
 	slot := a.plan.NewSlot("cgroup " + v.Name)
-	a.host(a.clone(nsenter.Host, v.Dir, false).To(slot).For(from, "in the host's cgroup namespace a mount would show the host's groups"))
+	a.host(a.clone(v.Dir, false).To(slot).For(from, "in the host's cgroup namespace a mount would show the host's groups"))
 	a.host(setattr(nsenter.Host, slot, false, o.set, o.clear, unix.MS_PRIVATE).On(dest).For(from, "the options of this mount"))
 	return slot
 }

@@ -53,22 +53,10 @@ func defaultLinks() [][2]string {
 // in the tmpfs at /dev, or where the root has the folder. When /dev is a bind
 // mount, its files are whatever that has.
 func (a *Assembly) Devices(extra []specs.LinuxDevice) error {
-	list, err := readDevices(extra)
+	list, err := allDevices(extra)
 	if err != nil {
 		return err
 	}
-	for _, d := range defaultDevices() {
-		if !slices.ContainsFunc(list, func(x device) bool { return x.path == d.path }) {
-			list = append(list, d)
-		}
-	}
-	// The link of that name leads to the container's own terminals; a device
-	// there, as of a host's whole /dev, would open the host's.
-	list = slices.DeleteFunc(list, func(x device) bool { return x.path == "/dev/ptmx" })
-	// The default ones come first, as they always have.
-	slices.SortStableFunc(list, func(x, y device) int {
-		return rank(x) - rank(y)
-	})
 	for _, d := range list {
 		name, inDev := strings.CutPrefix(d.path, "/dev/")
 		switch {
@@ -76,7 +64,7 @@ func (a *Assembly) Devices(extra []specs.LinuxDevice) error {
 			continue
 		case inDev && a.dev != nsenter.NoSlot && !a.covered(d.path):
 			err = a.nodeInDev(name, d)
-			a.null = a.null || name == "null" && d.mode&unix.S_IFMT == unix.S_IFCHR && d.rdev == unix.Mkdev(1, 3)
+			a.null = a.null || d.isNull()
 		default:
 			err = a.nodeInRoot(d)
 		}
@@ -88,6 +76,30 @@ func (a *Assembly) Devices(extra []specs.LinuxDevice) error {
 		a.links(list)
 	}
 	return nil
+}
+
+// isNull reports whether a device is what /dev/null should be.
+func (d device) isNull() bool {
+	return d.path == "/dev/null" && d.mode&unix.S_IFMT == unix.S_IFCHR && d.rdev == unix.Mkdev(1, 3)
+}
+
+// allDevices returns the default devices, where the spec has no other of their
+// path, and then the spec's.
+func allDevices(extra []specs.LinuxDevice) ([]device, error) {
+	list, err := readDevices(extra)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range defaultDevices() {
+		if !slices.ContainsFunc(list, func(x device) bool { return x.path == d.path }) {
+			list = append(list, d)
+		}
+	}
+	// The link of that name leads to the container's own terminals; a device
+	// there, as of a host's whole /dev, would open the host's.
+	list = slices.DeleteFunc(list, func(x device) bool { return x.path == "/dev/ptmx" })
+	slices.SortStableFunc(list, func(x, y device) int { return rank(x) - rank(y) })
+	return list, nil
 }
 
 // rank sorts the default devices before the others.
@@ -104,33 +116,41 @@ func readDevices(extra []specs.LinuxDevice) ([]device, error) {
 	var list []device
 	for i, d := range extra {
 		from := fmt.Sprintf("linux.devices[%d]", i)
-		kind, ok := map[string]uint32{"c": unix.S_IFCHR, "u": unix.S_IFCHR, "b": unix.S_IFBLK, "p": unix.S_IFIFO}[d.Type]
-		n := device{path: path.Clean(d.Path), from: from, owned: d.UID != nil || d.GID != nil, uid: id(d.UID), gid: id(d.GID)}
-		switch {
-		case !ok:
-			return nil, fmt.Errorf("%s.type: type %q of %s is none of c, u, b and p", from, d.Type, d.Path)
-		case !path.IsAbs(d.Path) || n.path == "/":
-			return nil, fmt.Errorf("%s.path: %q is not the absolute path of a file", from, d.Path)
-		case strings.ContainsRune(d.Path, 0):
-			return nil, fmt.Errorf("%s.path: %q contains a NUL", from, d.Path)
-		case kind != unix.S_IFIFO && (d.Major < 0 || d.Major >= 1<<12 || d.Minor < 0 || d.Minor >= 1<<20):
-			return nil, fmt.Errorf("%s: %d:%d is not a device number", from, d.Major, d.Minor)
-		}
-		n.mode = kind | 0o666
-		if d.FileMode != nil {
-			n.mode = kind | uint32(*d.FileMode&fs.ModePerm)
-		}
-		if kind != unix.S_IFIFO {
-			n.rdev = unix.Mkdev(uint32(d.Major), uint32(d.Minor))
+		n, err := readDevice(d, from)
+		if err != nil {
+			return nil, err
 		}
 		at := slices.IndexFunc(list, func(x device) bool { return x.path == n.path })
 		if at < 0 {
 			list = append(list, n)
-		} else if old := list[at]; old.mode&unix.S_IFMT != kind || old.rdev != n.rdev {
+		} else if old := list[at]; old.mode&unix.S_IFMT != n.mode&unix.S_IFMT || old.rdev != n.rdev {
 			return nil, fmt.Errorf("%s.path: %s is another device already, by %s", from, d.Path, old.from)
 		}
 	}
 	return list, nil
+}
+
+// readDevice checks one device of the spec.
+func readDevice(d specs.LinuxDevice, from string) (device, error) {
+	kind, ok := map[string]uint32{"c": unix.S_IFCHR, "u": unix.S_IFCHR, "b": unix.S_IFBLK, "p": unix.S_IFIFO}[d.Type]
+	n := device{path: path.Clean(d.Path), from: from, owned: d.UID != nil || d.GID != nil, uid: id(d.UID), gid: id(d.GID), mode: kind | 0o666}
+	switch {
+	case !ok:
+		return n, fmt.Errorf("%s.type: type %q of %s is none of c, u, b and p", from, d.Type, d.Path)
+	case !path.IsAbs(d.Path) || n.path == "/":
+		return n, fmt.Errorf("%s.path: %q is not the absolute path of a file", from, d.Path)
+	case strings.ContainsRune(d.Path, 0):
+		return n, fmt.Errorf("%s.path: %q contains a NUL", from, d.Path)
+	case kind != unix.S_IFIFO && (d.Major < 0 || d.Major >= 1<<12 || d.Minor < 0 || d.Minor >= 1<<20):
+		return n, fmt.Errorf("%s: %d:%d is not a device number", from, d.Major, d.Minor)
+	}
+	if d.FileMode != nil {
+		n.mode = kind | uint32(*d.FileMode&fs.ModePerm)
+	}
+	if kind != unix.S_IFIFO {
+		n.rdev = unix.Mkdev(uint32(d.Major), uint32(d.Minor))
+	}
+	return n, nil
 }
 
 // id is the id to set; root when the spec names none.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -37,54 +36,6 @@ func (a *Assembly) Add(m specs.Mount, from string) error {
 	return a.filesystem(m, o, from)
 }
 
-// field names a part of what asked for a mount: a flag has no parts.
-func field(from, name string) string {
-	if strings.HasPrefix(from, "mounts[") {
-		return from + "." + name
-	}
-	return from
-}
-
-// check reads a mount's options and refuses what cannot be meant. It makes the
-// destination absolute.
-func (a *Assembly) check(m *specs.Mount, from string) (options, error) {
-	o, err := parseOptions(m.Options)
-	if err != nil {
-		return o, fmt.Errorf("%s: mount %s: %w", field(from, "options"), m.Destination, err)
-	}
-	if m.Destination == "" {
-		return o, fmt.Errorf("%s: empty", field(from, "destination"))
-	}
-	if strings.ContainsRune(m.Destination+m.Source+m.Type, 0) {
-		return o, fmt.Errorf("%s: mount %q: contains a NUL", from, m.Destination)
-	}
-	m.Destination = path.Clean("/" + m.Destination)
-	o.bind = o.bind || m.Type == "bind"
-	mapped := len(m.UIDMappings) > 0 || len(m.GIDMappings) > 0 || o.idmap
-	for _, x := range []struct {
-		bad   bool
-		field string
-		text  string
-	}{
-		{m.Destination == "/" && (o.bind || !o.remount), "destination", "a mount cannot cover the container's root"},
-		{!o.bind && !o.remount && (m.Type == "" || m.Type == "none"), "type", "a file system's type is needed, or the option bind or rbind"},
-		{o.bind && m.Source == "", "source", "empty"},
-		{o.bind && m.Source != "" && !path.IsAbs(m.Source), "source", fmt.Sprintf("%q is not an absolute path", m.Source)},
-		{!o.bind && o.remount && len(o.data) > 0, "options", fmt.Sprintf("remount cannot change %q", strings.Join(o.data, ","))},
-		{m.Destination == "/proc" && !o.bind && !o.remount && m.Type != "proc", "type", "only a proc can be mounted there: programs trust what is in /proc"},
-		{o.copyUp && (o.bind || m.Type != "tmpfs"), "options", "tmpcopyup is for a tmpfs"},
-		{mapped && !o.bind, "options", "only bind mounts can have mapped ids"},
-		{len(m.UIDMappings) > 0 && len(m.GIDMappings) == 0, "gidMappings", "missing, while there are uidMappings"},
-		{len(m.GIDMappings) > 0 && len(m.UIDMappings) == 0, "uidMappings", "missing, while there are gidMappings"},
-		{o.idmap && len(m.UIDMappings) == 0 && !a.users.on, "options", "idmap needs mappings or a user namespace"},
-	} {
-		if x.bad {
-			return o, fmt.Errorf("%s: mount %s: %s", field(from, x.field), m.Destination, x.text)
-		}
-	}
-	return o, nil
-}
-
 // Shares tells which kinds of namespaces a container with a user namespace has
 // in common with the host. It may not mount what belongs to those, so it is
 // given the host's own mounts of it.
@@ -112,7 +63,7 @@ func (a *Assembly) ofTheHost(kind string) string {
 func (a *Assembly) bind(m specs.Mount, o options, from string) error {
 	recursive := o.recursive || !slices.Contains(m.Options, "bind")
 	slot := a.plan.NewSlot("bind " + m.Destination)
-	open := a.clone(nsenter.Host, m.Source, recursive).For(from, "a copy of the mount at the source, for the container alone")
+	open := a.clone(m.Source, recursive).For(from, "a copy of the mount at the source, for the container alone")
 	if a.users.on {
 		a.awaitMounts()
 		open = a.cloneInside(slot, m.Source, recursive).For(from, "copied in the container's mount namespace, the host's read-only, nosuid and the like cannot be taken off in there")
@@ -228,64 +179,6 @@ func (a *Assembly) labelRoot(slot nsenter.Slot, dest string) {
 		To(dir).On(dest).For(from, "a label is set on an open folder"))
 	a.child(nsenter.Call(nsenter.Child, unix.SYS_FSETXATTR, nsenter.Fd(dir), nsenter.Str("security.selinux"),
 		nsenter.Str(a.label), nsenter.Int(len(a.label)+1), nsenter.Int(0)).On(dest).For(from, "SELinux's label"))
-}
-
-// options sets a file system's own options.
-func (a *Assembly) options(ctx nsenter.Slot, who nsenter.Who, m specs.Mount, o options, from string) error {
-	if m.Source != "" {
-		a.config(ctx, who, "source", m.Source, from, "the name that mount tables show")
-	}
-	if o.set&unix.MOUNT_ATTR_RDONLY != 0 && strings.HasPrefix(m.Source, "/") && who == nsenter.Host {
-		a.flag(ctx, who, "ro", from, "the device is not written to")
-	}
-	for _, name := range o.sb {
-		a.flag(ctx, who, name, from, "an option of the whole file system")
-	}
-	for _, d := range o.data {
-		key, value, ok := strings.Cut(d, "=")
-		switch {
-		case (key == "uid" || key == "gid") && who == nsenter.Host && a.users.on && ownsFiles(m.Type):
-			id, err := strconv.ParseUint(value, 10, 32)
-			if err != nil {
-				return fmt.Errorf("%s: mount %s: %q is not an id", field(from, "options"), m.Destination, d)
-			}
-			if err := a.owner(ctx, key, uint32(id), from); err != nil {
-				return err
-			}
-		case ok:
-			a.config(ctx, who, key, value, from, "an option of "+m.Type)
-		case d != "newinstance": // what devpts always does by now
-			a.flag(ctx, who, d, from, "an option of "+m.Type)
-		}
-	}
-	if a.users.on && who == nsenter.Host && m.Type == "tmpfs" {
-		for _, key := range []string{"uid", "gid"} {
-			if !o.has(key) {
-				if err := a.owner(ctx, key, 0, from); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	if a.label != "" && m.Type != "proc" && m.Type != "sysfs" && m.Type != "mqueue" && m.Type != "cgroup2" {
-		a.config(ctx, who, "context", a.label, "linux.mountLabel", "SELinux's label for every file")
-	}
-	return nil
-}
-
-// ownsFiles reports whether a file system takes the owner of its files as
-// options, in ids of whoever mounts it.
-func ownsFiles(kind string) bool { return kind == "tmpfs" || kind == "devpts" }
-
-// owner sets an option that is an id of the container.
-func (a *Assembly) owner(ctx nsenter.Slot, key string, id uint32, from string) error {
-	arg, shown, err := a.users.text(key == "gid", id, field(from, "options"))
-	if err != nil {
-		return err
-	}
-	a.host(nsenter.Call(nsenter.Host, unix.SYS_FSCONFIG, nsenter.Fd(ctx), nsenter.Int(unix.FSCONFIG_SET_STRING),
-		nsenter.Str(key), arg, nsenter.Int(0)).On(key+"="+shown).For(from, fmt.Sprintf("it is %d in the user namespace", id)))
-	return nil
 }
 
 // superblock plans a file system with a detached mount of it.

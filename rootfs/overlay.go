@@ -74,12 +74,12 @@ func (a *Assembly) mappedLayers(ctx nsenter.Slot, layers []string, upper, work s
 	const from = "linux.uidMappings"
 	for _, l := range layers {
 		slot := a.plan.NewSlot("layer")
-		a.host(a.clone(nsenter.Host, l, false).To(slot).For(from, "a mount of the layer of its own"))
+		a.host(a.clone(l, false).To(slot).For(from, "a mount of the layer of its own"))
 		a.mapIDs(slot, a.users.ns, false, l, from)
 		a.configFd(ctx, "lowerdir+", slot, l, "a read-only layer of the image, the top one first")
 	}
 	parent := a.plan.NewSlot("writable layer")
-	a.host(a.clone(nsenter.Host, path.Dir(upper), false).To(parent).For(from, "a mount of the writable layer of its own"))
+	a.host(a.clone(path.Dir(upper), false).To(parent).For(from, "a mount of the writable layer of its own"))
 	a.mapIDs(parent, a.users.ns, false, path.Dir(upper), from)
 	for _, x := range [][3]string{
 		{"upperdir", upper, "what the container writes goes here"},
