@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -31,7 +32,7 @@ const holdInterval = 30 * time.Microsecond
 func (h *Run) awaitHold(ctx context.Context) error {
 	for step := h.plan.hold - 1; ; {
 		if h.ChildResult(step).State == Running {
-			return nil
+			return h.child.leaveLock()
 		}
 		if err := ctx.Err(); err != nil {
 			return err
@@ -41,6 +42,20 @@ func (h *Run) awaitHold(ctx context.Context) error {
 		}
 		time.Sleep(holdInterval)
 	}
+}
+
+// leaveLock leaves the lock on the plan's memory to the child alone, by opening
+// the file anew: this process may be the one that waits for the lock later.
+func (c *child) leaveLock() error {
+	fd, err := unix.Open("/proc/self/fd/"+strconv.Itoa(c.memory), unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open the plan's memory anew: %w", err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Dup3(fd, c.memory, unix.O_CLOEXEC); err != nil {
+		return fmt.Errorf("open the plan's memory anew: dup3: %w", err)
+	}
+	return nil
 }
 
 // gone reports whether the child's end of the control socket is closed.

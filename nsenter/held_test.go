@@ -1,6 +1,7 @@
 package nsenter
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -126,5 +127,30 @@ func TestHeldWithoutFile(t *testing.T) {
 		if err := AwaitHeld(t.Context(), name); err == nil {
 			t.Errorf("%q: no error after %v", junk, time.Since(start))
 		}
+	}
+}
+
+// TestHoldInOneProcess has the process that started the plan wait for the
+// program too, with the run still open.
+func TestHoldInOneProcess(t *testing.T) {
+	needRoot(t)
+	dir := t.TempDir()
+	memory := filepath.Join(dir, "plan")
+	h, err := heldPlan(t, dir, "/bin/sleep").Start(t.Context(), Options{Empty: t.TempDir(), Memory: memory})
+	defer h.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if held, err := Held(memory); err != nil || !held {
+		t.Fatalf("held: %t, %v", held, err)
+	}
+	openGate(t, dir)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if err := AwaitHeld(ctx, memory); err != nil {
+		t.Error(err)
+	}
+	if status, err := h.Wait(); err != nil || status.ExitStatus() != 0 {
+		t.Errorf("ended with %v, %v", status, err)
 	}
 }
