@@ -75,12 +75,15 @@ func TestHooks(t *testing.T) {
 	}
 	for _, kind := range []string{"prestart", "createRuntime", "createContainer"} {
 		state, lines := read(kind)
-		who, pid := any("self"), made.Pid
-		if kind == "createContainer" {
+		who, pid, status := any("self"), made.Pid, specs.StateCreating
+		switch kind {
+		case "createContainer":
 			who, pid = made.Pid, 1
+		case "prestart":
+			status = specs.StateCreated
 		}
-		if state.Status != specs.StateCreating || state.Pid != pid {
-			t.Errorf("%s: status %s, pid %d; want creating and %d", kind, state.Status, state.Pid, pid)
+		if state.Status != status || state.Pid != pid {
+			t.Errorf("%s: status %s, pid %d; want %s and %d", kind, state.Status, state.Pid, status, pid)
 		}
 		if lines[0] != link(who, "mnt") || lines[1] != link(who, "pid") || lines[2] != link(who, "net") {
 			t.Errorf("%s ran in the namespaces %v", kind, lines[:3])

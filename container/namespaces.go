@@ -97,7 +97,9 @@ func checkNamespaces(s *specs.Spec) error {
 		}
 		seen[n.Type] = true
 	}
-	if guest(s) && seen[specs.UserNamespace] {
+	// One that is joined may belong to the user namespace that is joined.
+	user, mount := namespace(s, specs.UserNamespace), namespace(s, specs.MountNamespace)
+	if user != nil && (mount == nil || mount.Path != "" && user.Path == "") {
 		return fmt.Errorf("linux.namespaces: with a user namespace a new mount namespace is needed, too: in it, the child could not go back to one that belongs to the host")
 	}
 	for _, check := range []func(*specs.Spec) error{checkUserNamespace, checkTimeOffsets, checkNetDevices, checkSysctls, checkNames} {
