@@ -267,6 +267,7 @@ func (c *compiler) root() error {
 		c.asm.InOrder(c.in.Host.Kernel)
 	}
 	c.asm.Shares(c.shared()...)
+	c.asm.Joined = c.joined(specs.MountNamespace) != nil
 	if len(c.in.Layers) == 0 {
 		if c.in.Spec.Root.Path == "" {
 			return fmt.Errorf("root.path: empty")

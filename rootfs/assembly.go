@@ -15,6 +15,9 @@ type Assembly struct {
 	// Inside says that the folder that Attach covers is the child's working
 	// directory: in a user namespace the child may not be allowed to walk there.
 	Inside bool
+	// Joined says that the child's mount namespace is not a copy of the host's
+	// but another one, with other paths.
+	Joined bool
 
 	plan     *nsenter.Plan
 	trees    []tree

@@ -64,7 +64,7 @@ func (a *Assembly) bind(m specs.Mount, o options, from string) error {
 	recursive := o.recursive || !slices.Contains(m.Options, "bind")
 	slot := a.plan.NewSlot("bind " + m.Destination)
 	open := a.clone(m.Source, recursive).For(from, "a copy of the mount at the source, for the container alone")
-	if a.users.on {
+	if a.users.on && !a.Joined {
 		a.awaitMounts()
 		open = a.cloneInside(slot, m.Source, recursive).For(from, "copied in the container's mount namespace, the host's read-only, nosuid and the like cannot be taken off in there")
 	}
