@@ -215,7 +215,7 @@ func podmanScenarios() []scenario {
 			c.ok(t, "pod", "pause", id+"s")
 			c.ok(t, "pod", "unpause", id+"s")
 			c.ok(t, "pod", "stop", "-t", "0", id+"s")
-			c.says(t, "^exited$", "inspect", "-f", "{{.State.Status}}", id)
+			c.until(t, "^exited$", "inspect", "-f", "{{.State.Status}}", id)
 			c.ok(t, "pod", "start", id+"s")
 			c.says(t, "^running$", "inspect", "-f", "{{.State.Status}}", id)
 			c.ok(t, "pod", "rm", "-f", "-t", "0", id+"s")
