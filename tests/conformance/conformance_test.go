@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -278,6 +279,11 @@ func columns() [][2]string {
 	}
 }
 
+// pattern is an expression as known.txt has it, for a cell of a table.
+func pattern(re *regexp.Regexp) string {
+	return strings.ReplaceAll(strings.TrimSuffix(strings.TrimPrefix(re.String(), "^(?:"), ")$"), "|", "\\|")
+}
+
 // table is the text of docs/conformance.md.
 func table(t *testing.T) string {
 	t.Helper()
@@ -318,8 +324,7 @@ func table(t *testing.T) string {
 	}
 	b.WriteString("\n## What berth fails, and why\n\n| program | where | check | why |\n|---|---|---|---|\n")
 	for _, k := range readKnown(t) {
-		check := strings.ReplaceAll(strings.TrimSuffix(strings.TrimPrefix(k.check.String(), "^(?:"), ")$"), "|", "\\|")
-		fmt.Fprintf(&b, "| %s | %s | `%s` | %s |\n", k.program, strings.Replace(k.where, "*", "everywhere", 1), check, k.reason)
+		fmt.Fprintf(&b, "| `%s` | %s | `` %s `` | %s |\n", pattern(k.program), strings.Replace(k.where, "*", "everywhere", 1), pattern(k.check), k.reason)
 	}
 	return b.String()
 }

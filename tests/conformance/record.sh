@@ -25,7 +25,7 @@ else
 		ldd "$(command -v $peer)" | sed -n 's/.*=> \(\/[^ ]*\) .*/\1/p' | grep -v 'libc\.so' | xargs -I{} cp -L {} "$work/lib/"
 	done
 	cp -a .build/conformance "$work/programs"
-	sh tests/vm/run.sh -t 5400 -f "$work/bin" -f "$work/lib" -f "$work/programs" -f "$work/conformance.test" -f ./berth \
+	sh tests/vm/run.sh -t 5400 -f "$work/bin" -f "$work/lib" -f "$work/programs" -f "$work/conformance.test" -f "${BERTH_BIN:-./berth}" \
 		-e "CONFORMANCE_RECORD=$runtime" -e "CONFORMANCE_TRIES=1" "cp -an /payload/bin/* /usr/bin/; cp -an /payload/lib/* /usr/local/lib/; ldconfig
 		export BERTH_BIN=/usr/local/bin/berth CONFORMANCE_DIR=/payload/programs
 		/payload/conformance.test -test.run TestRecord -test.timeout 80m -test.v" >"$work/log" || { tail -20 "$work/log" >&2; exit 1; }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -27,11 +28,13 @@ var (
 // exit code.
 func parseTAP(output string, code int) outcome {
 	var o outcome
-	planned, checks, diagnostic := -1, 0, ""
+	var plans []int
+	checks, diagnostic := 0, ""
 	for line := range strings.Lines(output) {
 		line = strings.TrimRight(line, "\n")
 		if m := tapPlan.FindStringSubmatch(line); m != nil {
-			fmt.Sscan(m[1], &planned)
+			n, _ := strconv.Atoi(m[1])
+			plans = append(plans, n)
 		}
 		if m := tapError.FindStringSubmatch(line); m != nil {
 			diagnostic = m[1]
@@ -53,10 +56,11 @@ func parseTAP(output string, code int) outcome {
 	switch {
 	case code != 0:
 		o.failed = append(o.failed, fmt.Sprintf("(exit code %d)", code))
-	case planned < 0:
+	case output == "": // as when it was the runtime that had to fail
+	case len(plans) == 0:
 		o.failed = append(o.failed, "(no plan)")
-	case planned != checks:
-		o.failed = append(o.failed, fmt.Sprintf("(%d checks, %d planned)", checks, planned))
+	case !slices.Contains(plans, checks): // some programs print an empty plan, too
+		o.failed = append(o.failed, fmt.Sprintf("(%d checks, %d planned)", checks, plans[0]))
 	case checks == 0 && diagnostic != "":
 		text, _, _ := strings.Cut(diagnostic, `\n`)
 		o.failed = append(o.failed, "(error) "+tapNames.ReplaceAllString(text, "N"))
@@ -80,6 +84,9 @@ func TestParseTAP(t *testing.T) {
 		{"cut short", "ok 1 - a\n1..3\n", 0, outcome{passed: 1, failed: []string{"(1 checks, 3 planned)"}}},
 		{"no plan", "ok 1 - a\n", 0, outcome{passed: 1, failed: []string{"(no plan)"}}},
 		{"exit code", "ok 1 - a\n1..1\n", 1, outcome{passed: 1, failed: []string{"(exit code 1)"}}},
+		{"two plans", "ok 1\nok 2\n1..2\n1..0\n", 0, outcome{passed: 2}},
+		{"silent", "", 0, outcome{}},
+		{"silent, fails", "", 1, outcome{failed: []string{"(exit code 1)"}}},
 		{"not a check", "okay\n1..0\n", 0, outcome{}},
 	} {
 		got := parseTAP(test.output, test.code)
