@@ -111,14 +111,57 @@ func (c *compiler) enable(v2 *Hierarchy, level string, needed []string) {
 		}
 		slot := c.plan.NewSlot("subtree_control")
 		from := strings.Join(c.fieldsOf(names), " ")
-		write := writeStep(nsenter.Host, slot, file, "+"+strings.Join(names, " +"))
-		if from == "" {
-			// Statistics are no reason not to start: in a container berth may
-			// have no group that is free of processes.
-			from, write = "statistics", write.Tolerate(unix.EBUSY, unix.ENOENT)
+		counting := from == ""
+		if counting {
+			from = "statistics"
 		}
-		c.plan.Add(openStep(file, unix.O_WRONLY).To(slot).For(from, why), write.For(from, why))
+		c.plan.Add(
+			nsenter.Do("open cgroup.subtree_control, unless the group holds processes", func(h *nsenter.Run) error {
+				fd, err := openControl(file, counting)
+				if fd < 0 {
+					h.SetValue(slot, -1)
+					return err
+				}
+				h.SetFd(slot, fd)
+				return nil
+			}).To(slot).On(file).For(from, why),
+			writeStep(nsenter.Host, slot, file, "+"+strings.Join(names, " +")).Tolerate(tolerated(counting)...).For(from, why),
+		)
 	}
+}
+
+// tolerated are the errors of handing down controllers that only count:
+// statistics are no reason not to start.
+func tolerated(counting bool) []unix.Errno {
+	if counting {
+		return []unix.Errno{unix.EBUSY, unix.ENOENT, unix.EOPNOTSUPP}
+	}
+	return nil
+}
+
+// openControl opens a cgroup.subtree_control. A group that holds processes is
+// left alone, without a descriptor when that is fine: the kernel refuses most
+// controllers there with EBUSY, but for some it makes a threaded domain, whose
+// new groups take no process, and there is no way back (cgroup-v2.rst,
+// "Threads"). The hierarchy's real root, which has no type, may hold processes.
+func openControl(file string, fine bool) (int, error) {
+	dir := path.Dir(file)
+	if exists(dir + "/cgroup.type") {
+		pids, err := readPids(dir + "/cgroup.procs")
+		if err != nil || len(pids) > 0 && fine {
+			return -1, err
+		}
+		if len(pids) > 0 {
+			return -1, fullGroup(dir, pids)
+		}
+	}
+	return openFile(unix.AT_FDCWD, file, unix.O_WRONLY)
+}
+
+// fullGroup is the error of a group that cannot hand controllers down.
+func fullGroup(dir string, pids []int) error {
+	return fmt.Errorf("cgroup %s holds %d processes, such as %d, and so can hand no controllers down; move them to a group below it: %w",
+		dir, len(pids), pids[0], unix.EBUSY)
 }
 
 // fieldsOf names who asked for controllers.

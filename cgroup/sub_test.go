@@ -115,3 +115,25 @@ func TestResolve(t *testing.T) {
 	_, _, err := Resolve("a.slice:p:n", "/berth", "id")
 	wantError(t, err, ErrPath, "--systemd-cgroup")
 }
+
+// TestLiveFullParent: a v2 group with processes cannot hand controllers down.
+// A limit then is an error that says so; statistics are done without.
+func TestLiveFullParent(t *testing.T) {
+	l := newLab(t)
+	if l.host.Mode != Unified {
+		t.Skipf("by design: no v2 controllers to hand down here; the virtual machine has them")
+	}
+	full := l.start(t, Group{Account: true}, nil, "sleep 60")
+	inside := Group{Path: l.parent + "/c1/inside", Account: true}
+	p := &nsenter.Plan{}
+	if _, err := Compile(p, l.host, inside, &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: to(int64(5))}}); err != nil {
+		t.Fatal(err)
+	}
+	run, err := p.Start(deadline(t), nsenter.Options{Empty: t.TempDir()})
+	run.Close()
+	wantError(t, err, unix.EBUSY, full.Dirs()[0]+" holds 1 processes")
+	wantError(t, err, unix.EBUSY, "linux.resources.pids.limit")
+	if status, out := l.start(t, inside, nil, "exit 3").wait(t); status.ExitStatus() != 3 {
+		t.Errorf("without limits: %v: %s", status, out)
+	}
+}

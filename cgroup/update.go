@@ -157,8 +157,15 @@ func (m *Manager) enableFor(g group, s *setting) error {
 	}
 	parent := path.Dir(g.dir[len(g.on.Mount):])
 	for _, level := range append([]string{""}, levels(parent)...) {
-		if err := writeFile(g.on.Mount+level+"/cgroup.subtree_control", "+"+s.controller); err != nil {
+		file := g.on.Mount + level + "/cgroup.subtree_control"
+		fd, err := openControl(file, false)
+		if err != nil {
 			return err
+		}
+		_, err = unix.Write(fd, []byte("+"+s.controller))
+		unix.Close(fd)
+		if err != nil {
+			return fmt.Errorf("write +%s to %s: %w", s.controller, file, err)
 		}
 	}
 	return nil
