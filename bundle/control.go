@@ -121,11 +121,16 @@ func (r *Runtime) updateResctrl(id string, rdt *specs.LinuxIntelRdt) error {
 	return group.Update(rdt)
 }
 
-// Stats reads the container's counters.
+// Stats reads the container's counters, all of them.
 func (r *Runtime) Stats(ctx context.Context, id string) (cgroup.Stats, error) {
 	_, groups, _, err := r.live(id)
 	if err != nil {
 		return cgroup.Stats{}, err
 	}
-	return groups.Stats(ctx)
+	stats, err := groups.Stats(ctx)
+	if err != nil {
+		return stats, err
+	}
+	stats.Details, err = groups.Details(ctx)
+	return stats, err
 }
