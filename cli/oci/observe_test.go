@@ -103,13 +103,40 @@ func TestStats(t *testing.T) {
 	o := f.command(t, "", "runc", "events", "--stats", "id")
 	want := `{"type":"stats","id":"id","data":{` +
 		`"cpu":{"usage":{"total":3000,"kernel":2000,"user":1000},"throttling":{"periods":4,"throttledPeriods":1,"throttledTime":1000000}},` +
-		`"cpuset":{},"memory":{"cache":30,"usage":{"limit":18446744073709551615,"usage":100,"max":200,"failcnt":0},"swap":{"limit":0,"failcnt":0},"raw":{"file":30}},` +
+		`"cpuset":{},"memory":{"cache":30,"usage":{"limit":18446744073709551615,"usage":100,"max":200,"failcnt":0},"swap":{"limit":0,"failcnt":0},"kernel":{"limit":0,"failcnt":0},"kernelTCP":{"limit":0,"failcnt":0},"raw":{"file":30}},` +
 		`"pids":{"current":2,"limit":10},` +
 		`"blkio":{"ioServiceBytesRecursive":[{"major":8,"minor":1,"op":"Read","value":512},{"major":8,"minor":1,"op":"Write"}],` +
 		`"ioServicedRecursive":[{"major":8,"minor":1,"op":"Read"},{"major":8,"minor":1,"op":"Write","value":3}]},` +
 		`"hugetlb":{},"intel_rdt":{},"network_interfaces":null}}` + "\n"
 	if o.code != 0 || o.stdout != want {
 		t.Errorf("code %d\ngot  %s\nwant %s", o.code, o.stdout, want)
+	}
+}
+
+// TestDetails holds what is added where the kernel counts more.
+func TestDetails(t *testing.T) {
+	line := cgroup.PressureLine{Avg10: 1.5, Total: 7}
+	s := newStats(cgroup.Stats{
+		IO: []cgroup.IOStats{{Major: 8, ReadBytes: 1}},
+		Details: &cgroup.Details{
+			PerCPU: []time.Duration{1, 2}, PerCPUUser: []time.Duration{3}, PerCPUSystem: []time.Duration{4}, CPUs: "0-2,5\n", Mems: "0",
+			Memory: cgroup.Counter{Usage: 1, Max: 2, Limit: 3, Failures: 4}, Swap: cgroup.Counter{Limit: cgroup.NoLimit},
+			Huge:        map[string]cgroup.Counter{"2MB": {Usage: 5, Max: 6, Failures: 7}},
+			Block:       cgroup.BlockDetails{Bytes: []cgroup.BlockEntry{{Major: 8, Op: "Total", Value: 9}}, Sectors: []cgroup.BlockEntry{{Major: 8, Value: 3}}},
+			CPUPressure: &cgroup.Pressure{Some: line},
+		},
+	})
+	want := `{"cpu":{"usage":{"percpu":[1,2],"percpu_kernel":[4],"percpu_user":[3],"kernel":0,"user":0},"throttling":{},` +
+		`"psi":{"some":{"avg10":1.5,"avg60":0,"avg300":0,"total":7},"full":{"avg10":0,"avg60":0,"avg300":0,"total":0}}},` +
+		`"cpuset":{"cpus":[0,1,2,5],"mems":[0]},` +
+		`"memory":{"usage":{"limit":3,"usage":1,"max":2,"failcnt":4},"swap":{"limit":18446744073709551615,"failcnt":0},"kernel":{"limit":0,"failcnt":0},"kernelTCP":{"limit":0,"failcnt":0}},` +
+		`"pids":{},"blkio":{"ioServiceBytesRecursive":[{"major":8,"op":"Total","value":9}],"ioServicedRecursive":[{"major":8,"op":"Read"},{"major":8,"op":"Write"}],"sectorsRecursive":[{"major":8,"value":3}]},` +
+		`"hugetlb":{"2MB":{"usage":5,"max":6,"failcnt":7}},"intel_rdt":{},"network_interfaces":null}`
+	if got := marshal(t, s); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if got := expand("x,3-,-,70000,2-1"); len(got) != 0 {
+		t.Errorf("a bad list is %v", got)
 	}
 }
 
