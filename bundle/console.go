@@ -5,6 +5,7 @@ import (
 	"os"
 	"sync"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
@@ -98,17 +99,36 @@ func (c *console) restoreOnPanic() {
 // resize gives the payload's terminal the size of the caller's, if there is
 // one that knows: the kernel tells the payload (SIGWINCH) when it changes.
 func (c *console) resize(stdio container.Stdio) {
+	if size := windowSize(stdio); size != nil {
+		// It fails on a terminal that has hung up, which has no size to keep.
+		_ = unix.IoctlSetWinsize(c.master, unix.TIOCSWINSZ, size)
+	}
+}
+
+// windowSize is the size of the caller's terminal, nil when there is none that
+// knows it.
+func windowSize(stdio container.Stdio) *unix.Winsize {
 	for _, f := range []*os.File{stdio.In, stdio.Out, stdio.Err} {
 		if f == nil {
 			continue
 		}
 		size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
-		if err != nil || size.Row == 0 || size.Col == 0 {
-			continue
+		if err == nil && size.Row > 0 && size.Col > 0 {
+			return size
 		}
-		// It fails on a terminal that has hung up, which has no size to keep.
-		_ = unix.IoctlSetWinsize(c.master, unix.TIOCSWINSZ, size)
+	}
+	return nil
+}
+
+// adoptSize gives a process whose terminal is in the foreground the size of the
+// caller's, for process.consoleSize: a program may look at it before startConsole
+// has been called. Call it before the plan is compiled.
+func adoptSize(p *specs.Process, stdio container.Stdio) {
+	if p == nil || !p.Terminal {
 		return
+	}
+	if size := windowSize(stdio); size != nil {
+		p.ConsoleSize = &specs.Box{Height: uint(size.Row), Width: uint(size.Col)}
 	}
 }
 

@@ -144,6 +144,7 @@ func (m *maker) compile(ctx context.Context) error {
 	if m.compiled, err = container.Compile(in); err != nil {
 		return err
 	}
+	m.r.warn(m.compiled)
 	m.groups, err = cgroup.Open(in.Host.Cgroup, m.compiled.Cgroups)
 	return err
 }
@@ -152,11 +153,14 @@ func (m *maker) compile(ctx context.Context) error {
 func (m *maker) input(ctx context.Context) (container.Input, error) {
 	spec := m.conf.spec
 	in := container.Input{
-		Spec: spec, Hold: m.r.Dir, Account: true, Keyring: "_ses." + m.id, Check: true, InOrder: true,
+		Spec: spec, Hold: m.r.Dir, Account: true, Keyring: keyring(m.id), Check: true, InOrder: true,
 		NoPivot: m.o.NoPivot, NoNewKeyring: m.o.NoNewKeyring, Hooks: m.hooks(), MoveDevice: moveDevice,
 	}
 	if m.gated {
 		in.Gate = m.r.gatePath(m.id)
+	}
+	if !m.background {
+		adoptSize(spec.Process, m.o.Stdio)
 	}
 	m.notify = planNotify(m.r.Getenv, spec, m.r.dir(m.id))
 	in.Listener = m.agent.listener(specs.State{
@@ -196,7 +200,7 @@ func (m *maker) claim(ctx context.Context) error {
 	m.rec = &record{
 		ID: m.id, Bundle: m.conf.dir, Rootfs: m.conf.spec.Root.Path, Created: time.Now().UTC(), Owner: owner(),
 		OCIVersion: m.conf.spec.Version, Annotations: m.conf.spec.Annotations, Creator: self, Cgroups: m.compiled.Cgroups,
-		Notify: m.notify, Scope: m.scope,
+		Notify: m.notify, Scope: m.scope, NoNewKeyring: m.o.NoNewKeyring,
 	}
 	if err := m.r.makeFolder(ctx, m.id); err != nil {
 		return err

@@ -108,12 +108,20 @@ func (v *visitor) compile(id string) error {
 	}
 	process := *v.o.Process
 	process.Env = withListenEnv(process.Env, env)
+	if !v.o.Detach {
+		adoptSize(&process, v.o.Stdio)
+	}
 	spec.Process = &process
 	v.compiled, err = container.CompileJoin(container.JoinInput{
 		Host: host, ID: id, Spec: spec, Payload: v.rec.Payload, Groups: v.groups, Filter: filter, Files: files,
 		Listener: v.agent.listener(v.state()),
+		Keyring:  keyring(id), NoNewKeyring: v.rec.NoNewKeyring,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	v.r.warn(v.compiled)
+	return nil
 }
 
 // state is the container's state for a seccomp agent.

@@ -144,7 +144,7 @@ func (x *hookRunner) plan(kind string, hook specs.Hook, pid int) (*nsenter.Plan,
 	about := x.about
 	about.Status, about.Pid = x.status(kind), pid
 	return container.CompileStartHook(container.JoinInput{
-		Host: host, ID: x.about.ID, Spec: x.spec, Payload: payload, Groups: groups, Filter: filter,
+		Host: host, ID: x.about.ID, Spec: x.spec, Payload: payload, Groups: groups, Filter: filter, Keyring: keyring(x.about.ID),
 		Listener: lateListener(x.spec.Linux.Seccomp, about),
 	}, hook)
 }
@@ -154,7 +154,7 @@ func (r *Runtime) runHooks(ctx context.Context, kind string, hooks []specs.Hook,
 	x := r.runner(c, spec)
 	for i, hook := range hooks {
 		if err := x.RunHook(ctx, kind, hook, pid, inside); err != nil {
-			return fmt.Errorf("error running %s hook #%d: %w", kind, i, err)
+			return fmt.Errorf("error running %s hook #%d: %w", kind, i, err) // runc's words
 		}
 	}
 	return nil

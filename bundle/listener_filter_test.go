@@ -25,7 +25,7 @@ func TestSeccompActions(t *testing.T) {
 		{specs.ActLog, nil, "", "0"},
 		{specs.ActErrno, nil, "Operation not permitted", "1"},
 		{specs.ActErrno, uintp(uint(unix.ENOSPC)), "No space left", "1"},
-		{specs.ActTrace, nil, "not implemented", "1"}, // without a tracer
+		{specs.ActTrace, nil, "not impl", "1"}, // without a tracer
 		{specs.ActTrap, nil, "", "159"},
 		{specs.ActKill, nil, "", "159"},
 		{specs.ActKillThread, nil, "", "159"},

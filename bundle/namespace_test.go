@@ -71,7 +71,6 @@ func TestUserNamespace(t *testing.T) {
 	score := 500
 	s.Process.OOMScoreAdj = &score
 	s.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_NOFILE", Soft: 1000, Hard: hardFiles(t) - 1}}
-	s.Process.NoNewPrivileges = true
 	s.Linux.Sysctl = map[string]string{"net.ipv4.ip_unprivileged_port_start": "77"}
 	s.Linux.MaskedPaths = []string{"/proc/kcore"}
 	s.Linux.ReadonlyPaths = []string{"/proc/sys"}
@@ -356,6 +355,10 @@ func TestJoinRefused(t *testing.T) {
 			path(specs.IPCNamespace, "/proc/self/ns/ipc")(s)
 			s.Linux.Sysctl = map[string]string{"fs.mqueue.msg_max": "11"}
 		}, "linux.sysctl[fs.mqueue.msg_max]: not allowed in the host's ipc namespace"},
+		{"devices for the host", func(s *specs.Spec) {
+			path(specs.NetworkNamespace, "/proc/self/ns/net")(s)
+			s.Linux.NetDevices = map[string]specs.LinuxNetDevice{"btnothing": {}}
+		}, "linux.netDevices: not allowed in the host's network namespace"},
 		{"own user namespace", func(s *specs.Spec) {
 			mapped(s)
 			s.Linux.UIDMappings, s.Linux.GIDMappings = nil, nil

@@ -38,6 +38,8 @@ type record struct {
 	Cgroups []string `json:"cgroups,omitempty"`
 	// Scope is the systemd unit of the container; empty without the driver.
 	Scope string `json:"scope,omitempty"`
+	// NoNewKeyring holds for those who join the container, too.
+	NoNewKeyring bool `json:"no_new_keyring,omitempty"`
 	// Notify is the socket of NOTIFY_SOCKET that start speaks for.
 	Notify string `json:"notify,omitempty"`
 }

@@ -79,6 +79,17 @@ type State struct {
 	Owner       string            `json:"owner"`
 }
 
+// keyring names a container's session keyring as runc does, so that programs
+// that look for it find it.
+func keyring(id string) string { return "_ses." + id }
+
+// warn tells what a plan leaves out.
+func (r *Runtime) warn(c *container.Compiled) {
+	for _, w := range c.Warnings {
+		r.Warn("%s", w)
+	}
+}
+
 // Errors of this package. Callers of OCI runtimes match the texts.
 var (
 	// ErrNotExist is an id that no container has.

@@ -42,8 +42,8 @@ func TestPackageComments(t *testing.T) {
 }
 
 // TestErrorTexts reads the first argument of errors.New and fmt.Errorf. A text
-// that clients match is kept as it is, with "docker's words" in a comment on
-// its line or the one above.
+// that clients match is kept as it is, with "docker's words" or "runc's words"
+// in a comment on its line or the one above.
 func TestErrorTexts(t *testing.T) {
 	banned := regexp.MustCompile(`(?i)^(failed to|unable to|can't|could not|couldn't|error |an error )`)
 	for _, s := range sources(t) {
@@ -76,7 +76,8 @@ func TestErrorTexts(t *testing.T) {
 
 func quotes(s source, line int) bool {
 	lines := strings.Split(string(s.text), "\n")
-	return strings.Contains(strings.Join(lines[max(line-2, 0):line], "\n"), "docker's words")
+	near := strings.Join(lines[max(line-2, 0):line], "\n")
+	return strings.Contains(near, "docker's words") || strings.Contains(near, "runc's words")
 }
 
 // TestNoPromises: what is not there yet belongs in an issue, not in the tree.
