@@ -113,6 +113,8 @@ func mountCallName(nr uintptr) string { //nolint:cyclop // a table
 		return "fchmod"
 	case unix.SYS_FACCESSAT2:
 		return "faccessat2"
+	case unix.SYS_FSETXATTR:
+		return "fsetxattr"
 	case unix.SYS_UMASK:
 		return "umask"
 	}

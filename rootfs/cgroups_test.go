@@ -1,6 +1,7 @@
 package rootfs
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -70,6 +71,36 @@ func TestCgroupPlans(t *testing.T) {
 	}
 	if err := New(&nsenter.Plan{}).Cgroups(specs.Mount{Type: "cgroup"}, true, unified, "mounts[6]"); err == nil || !strings.HasPrefix(err.Error(), "mounts[6].destination") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestMountLabel: every file system that is made has SELinux's label, where
+// the kernel takes one.
+func TestMountLabel(t *testing.T) {
+	a := New(&nsenter.Plan{})
+	a.Label("u:r:t:s0:c1,c2")
+	if err := a.Overlay([]string{"/l"}, "/c/u", "/c/w", false, kernelLowerdirPlus); err != nil {
+		t.Fatal(err)
+	}
+	for i, m := range append(defaults(), bind("/srv", "/data"), cgroupMount()) {
+		add := a.Add
+		if m.Type == "cgroup" {
+			add = func(m specs.Mount, from string) error { return a.Cgroups(m, true, nil, from) }
+		}
+		if err := add(m, fmt.Sprintf("mounts[%d]", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := steps(a)
+	// The overlay, /dev, /dev/pts and /dev/shm.
+	if n := strings.Count(got, "host fsconfig context=u:r:t:s0:c1,c2\n"); n != 4 {
+		t.Errorf("%d file systems have the label, want 4:\n%s", n, got)
+	}
+	if n := strings.Count(got, "context="); n != 4 {
+		t.Errorf("%d options context=, want 4:\n%s", n, got)
+	}
+	if !strings.Contains(got, "child fsetxattr /dev/mqueue\n") {
+		t.Errorf("mqueue has no label:\n%s", got)
 	}
 }
 
