@@ -189,6 +189,11 @@ func (s *supervisor) compile(context.Context) error {
 		return err
 	}
 	s.compiled = compiled
+	if s.warnings != nil && !s.c.Privileged { // that asks for what there is
+		for _, w := range compiled.Warnings {
+			fmt.Fprintf(s.warnings, "WARNING: %s\n", w)
+		}
+	}
 	s.live.Cgroups = compiled.Cgroups
 	s.groups, err = cgroup.Open(host.Cgroup, compiled.Cgroups)
 	return err
