@@ -87,8 +87,25 @@ func capabilitySets(c *specs.LinuxCapabilities, host Host) (s capSets, warnings 
 			warnings = append(warnings, fmt.Sprintf("process.capabilities: ignoring %s capabilities %s", text, strings.Join(slices.Compact(names), ", ")))
 		}
 	}
+	if lost := s.dropAmbient(); len(lost) > 0 {
+		warnings = append(warnings, "process.capabilities.ambient: ignoring "+strings.Join(lost, ", ")+": not permitted and inheritable too")
+	}
 	slices.Sort(warnings)
 	return s, warnings, s.check()
+}
+
+// dropAmbient takes out and names the ambient capabilities that the kernel
+// would not raise. Configs have them: runc's own spec command wrote them for
+// years, beside an empty inheritable set, and no runtime refuses it.
+func (s *capSets) dropAmbient() []string {
+	var lost []string
+	for _, c := range capability.ListKnown() {
+		if bit := uint64(1) << c; s.ambient&bit != 0 && s.permitted&s.inheritable&bit == 0 {
+			s.ambient &^= bit
+			lost = append(lost, capName(c))
+		}
+	}
+	return lost
 }
 
 // check refuses sets that the kernel would not take (capabilities(7)).
@@ -99,7 +116,6 @@ func (s capSets) check() error {
 	}{
 		{"effective", "permitted", s.effective &^ s.permitted},
 		{"inheritable", "bounding", s.inheritable &^ s.bounding},
-		{"ambient", "permitted and inheritable", s.ambient &^ (s.permitted & s.inheritable)},
 	} {
 		for _, c := range capability.ListKnown() {
 			if f.wrong&(1<<c) != 0 {
