@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/user"
 	"path"
-	"runtime"
 	"strconv"
 	"time"
 
@@ -19,7 +18,6 @@ import (
 	"berth/container"
 	"berth/nsenter"
 	"berth/resctrl"
-	"berth/seccomp"
 	"berth/state"
 )
 
@@ -170,10 +168,8 @@ func (m *maker) input(ctx context.Context) (container.Input, error) {
 	if in.Files, err = m.files(); err != nil {
 		return in, err
 	}
-	if l := spec.Linux; l != nil {
-		if in.Filter, err = seccomp.Compile(l.Seccomp, goarch()); err != nil {
-			return in, fmt.Errorf("linux.seccomp: %w", err)
-		}
+	if in.Filter, err = m.r.filter(spec); err != nil {
+		return in, err
 	}
 	return in, m.place(ctx, &in)
 }
@@ -187,9 +183,6 @@ func (m *maker) files() ([]int, error) {
 	}
 	return files, err
 }
-
-// goarch is the architecture that filters are compiled for.
-func goarch() string { return runtime.GOARCH }
 
 // claim makes the container's folder, which reserves the id.
 func (m *maker) claim(ctx context.Context) error {

@@ -12,7 +12,6 @@ import (
 	"berth/cgroup"
 	"berth/container"
 	"berth/nsenter"
-	"berth/seccomp"
 	"berth/state"
 )
 
@@ -95,9 +94,9 @@ func (v *visitor) compile(id string) error {
 	if err != nil {
 		return err
 	}
-	filter, err := seccomp.Compile(spec.Linux.Seccomp, goarch())
+	filter, err := v.r.filter(spec)
 	if err != nil {
-		return fmt.Errorf("linux.seccomp: %w", err)
+		return err
 	}
 	if v.agent, err = dialAgent(spec.Linux.Seccomp); err != nil {
 		return err

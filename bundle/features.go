@@ -8,6 +8,7 @@ import (
 
 	"berth/container"
 	"berth/rootfs"
+	"berth/seccomp"
 )
 
 // SpecVersion is the runtime specification that this package implements.
@@ -28,7 +29,7 @@ func (r *Runtime) Features() *features.Features {
 			Namespaces:      []string{"cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"},
 			Capabilities:    capabilities,
 			Cgroup:          &features.Cgroup{V1: &yes, V2: &yes, Systemd: &yes, SystemdUser: &no, Rdma: &yes},
-			Seccomp:         seccompFeatures(),
+			Seccomp:         seccomp.Features(),
 			Apparmor:        &features.Apparmor{Enabled: &yes},
 			Selinux:         &features.Selinux{Enabled: &yes},
 			IntelRdt:        &features.IntelRdt{Enabled: &yes, Schemata: &yes, Monitoring: &yes},
@@ -51,29 +52,5 @@ func memoryPolicyFeatures() *features.MemoryPolicy {
 			string(specs.MpolPreferred), string(specs.MpolPreferredMany), string(specs.MpolWeightedInterleave),
 		},
 		Flags: []string{string(specs.MpolFNumaBalancing), string(specs.MpolFRelativeNodes), string(specs.MpolFStaticNodes)},
-	}
-}
-
-// seccompFeatures lists what a filter's profile may have, by package seccomp.
-func seccompFeatures() *features.Seccomp {
-	yes := true
-	flags := []string{
-		string(specs.LinuxSeccompFlagLog), string(specs.LinuxSeccompFlagSpecAllow),
-		"SECCOMP_FILTER_FLAG_TSYNC", string(specs.LinuxSeccompFlagWaitKillableRecv),
-	}
-	return &features.Seccomp{
-		Enabled: &yes,
-		Actions: []string{
-			string(specs.ActAllow), string(specs.ActErrno), string(specs.ActKill), string(specs.ActKillProcess),
-			string(specs.ActKillThread), string(specs.ActLog), string(specs.ActNotify), string(specs.ActTrace), string(specs.ActTrap),
-		},
-		Operators: []string{
-			string(specs.OpEqualTo), string(specs.OpGreaterEqual), string(specs.OpGreaterThan), string(specs.OpLessEqual),
-			string(specs.OpLessThan), string(specs.OpMaskedEqual), string(specs.OpNotEqual),
-		},
-		Archs: []string{
-			string(specs.ArchAARCH64), string(specs.ArchARM), string(specs.ArchX32), string(specs.ArchX86), string(specs.ArchX86_64),
-		},
-		KnownFlags: flags, SupportedFlags: flags,
 	}
 }

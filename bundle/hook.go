@@ -15,7 +15,6 @@ import (
 	"berth/container"
 	"berth/network"
 	"berth/nsenter"
-	"berth/seccomp"
 	"berth/state"
 )
 
@@ -137,9 +136,9 @@ func (x *hookRunner) plan(kind string, hook specs.Hook, pid int) (*nsenter.Plan,
 	if err != nil {
 		return nil, err
 	}
-	filter, err := seccomp.Compile(x.spec.Linux.Seccomp, goarch())
+	filter, err := x.r.filter(x.spec)
 	if err != nil {
-		return nil, fmt.Errorf("linux.seccomp: %w", err)
+		return nil, err
 	}
 	about := x.about
 	about.Status, about.Pid = x.status(kind), pid

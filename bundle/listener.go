@@ -3,12 +3,26 @@ package bundle
 import (
 	"encoding/json"
 	"fmt"
+	"path"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"berth/container"
+	"berth/seccomp"
 )
+
+// filter is a container's compiled seccomp filter, empty without one.
+func (r *Runtime) filter(spec *specs.Spec) (seccomp.Program, error) {
+	if spec.Linux == nil {
+		return seccomp.Program{}, nil
+	}
+	p, err := seccomp.Cache{Dir: path.Join(r.Dirs.Cache(), "seccomp")}.Compile(spec.Linux.Seccomp)
+	if err != nil {
+		return p, fmt.Errorf("linux.seccomp: %w", err)
+	}
+	return p, nil
+}
 
 // agent is the connection to the seccomp agent of a container, the program
 // that decides about the calls which its filter reports (runtime-spec,
