@@ -115,7 +115,7 @@ func (l *limits) checkMemory(limit, swap int64) {
 		l.refuse("memory.limit", "%d is negative", limit)
 	case swap < -1:
 		l.refuse("memory.swap", "%d is negative", swap)
-	case swap > 0 && limit <= 0 && !(l.update && !l.v2()):
+	case swap > 0 && limit <= 0 && (!l.update || l.v2()):
 		// A running v1 group has a memory limit that it can be compared with.
 		l.refuse("memory.swap", "a swap limit needs a memory limit")
 	case swap > 0 && swap < limit:

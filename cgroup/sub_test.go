@@ -72,7 +72,7 @@ func TestLiveBeside(t *testing.T) {
 func TestLiveOccupied(t *testing.T) {
 	l := newLab(t)
 	res := &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: to(int64(20))}}
-	c := l.start(t, Group{Reuse: true}, res, "sleep 60")
+	c := l.start(t, Group{Reuse: true}, res, "exec sleep 60")
 	p := &nsenter.Plan{}
 	if _, err := Compile(p, l.host, Group{Path: l.parent + "/c1", Reuse: true}, res); err != nil {
 		t.Fatal(err)
@@ -123,7 +123,7 @@ func TestLiveFullParent(t *testing.T) {
 	if l.host.Mode != Unified {
 		t.Skipf("by design: no v2 controllers to hand down here; the virtual machine has them")
 	}
-	full := l.start(t, Group{Account: true}, nil, "sleep 60")
+	full := l.start(t, Group{Account: true}, nil, "exec sleep 60")
 	inside := Group{Path: l.parent + "/c1/inside", Account: true}
 	p := &nsenter.Plan{}
 	if _, err := Compile(p, l.host, inside, &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: to(int64(5))}}); err != nil {

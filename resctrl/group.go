@@ -129,45 +129,57 @@ func (g *Group) checkLeftover() error {
 
 // Join makes what is missing and puts a process into it; processes that it
 // forks later follow. After an error nothing is left that it made.
-func (g *Group) Join(pid int) (err error) {
-	list, err := lines(&g.rdt)
-	if err != nil {
-		return err
-	}
+func (g *Group) Join(pid int) error {
 	made, err := g.fs.mkdir(g.Dir())
 	if err != nil {
 		return fmt.Errorf("linux.intelRdt.closID: make class of service: %w", err)
 	}
-	monitored := false
-	defer func() {
-		if err != nil && monitored {
-			_ = unix.Rmdir(g.monitor())
-		}
-		if err != nil && made {
-			_ = unix.Rmdir(g.Dir())
-		}
-	}()
+	if err = g.set(made); err == nil {
+		err = g.enter(pid)
+	}
+	if err != nil && made {
+		_ = unix.Rmdir(g.Dir())
+	}
+	return err
+}
+
+// set writes the schemas. What a class of service that was there has already
+// was compared.
+func (g *Group) set(made bool) error {
+	list, err := lines(&g.rdt)
+	if err != nil {
+		return err
+	}
 	for _, x := range list {
-		// What a class of service that was there has already was compared.
-		if made || g.own() || x.field == "schemata" {
-			if err := g.fs.writeSchema(g.Dir(), x); err != nil {
-				return err
-			}
+		if !made && !g.own() && x.field != "schemata" {
+			continue
+		}
+		if err := g.fs.writeSchema(g.Dir(), x); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// enter puts a process into the class of service and its monitoring group.
+func (g *Group) enter(pid int) error {
 	if err := write(filepath.Join(g.Dir(), "tasks"), strconv.Itoa(pid)); err != nil {
 		return fmt.Errorf("linux.intelRdt: %w", err)
 	}
 	if !g.rdt.EnableMonitoring {
 		return nil
 	}
-	if monitored, err = g.fs.mkdir(g.monitor()); err != nil {
-		return fmt.Errorf("linux.intelRdt.enableMonitoring: make monitoring group: %w", err)
+	made, err := g.fs.mkdir(g.monitor())
+	if err == nil {
+		err = write(filepath.Join(g.monitor(), "tasks"), strconv.Itoa(pid))
 	}
-	if err := write(filepath.Join(g.monitor(), "tasks"), strconv.Itoa(pid)); err != nil {
-		return fmt.Errorf("linux.intelRdt.enableMonitoring: %w", err)
+	if err == nil {
+		return nil
 	}
-	return nil
+	if made {
+		_ = unix.Rmdir(g.monitor())
+	}
+	return fmt.Errorf("linux.intelRdt.enableMonitoring: %w", err)
 }
 
 // mkdir makes a group, and tells whether it was missing.

@@ -106,9 +106,13 @@ func counter(file string) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	n, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
-	if err != nil {
+	word := strings.TrimSpace(string(text))
+	if word == "Unavailable" || word == "Error" || word == "Unassigned" {
 		return 0, nil
+	}
+	n, err := strconv.ParseUint(word, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("read %s: %w", file, err)
 	}
 	return n, nil
 }
