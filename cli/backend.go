@@ -20,8 +20,9 @@ type backend struct {
 	lifecycle
 	sessions
 	planner
-	images imageStore
-	dirs   state.Dirs
+	bundles bundlePlanner
+	images  imageStore
+	dirs    state.Dirs
 	// trace has the next start report its steps, in this process or, in the
 	// format given, in a monitor.
 	trace func(to func(*nsenter.Plan, []nsenter.Result), format string)
@@ -57,7 +58,11 @@ type sessions interface {
 // planner shows what would be done.
 type planner interface {
 	Plan(c *container.Config) (*nsenter.Plan, error)
-	PlanBundle(dir string) (*nsenter.Plan, *specs.Spec, error)
+}
+
+// bundlePlanner shows what the other command line would do.
+type bundlePlanner interface {
+	Plan(ctx context.Context, dir string) (*nsenter.Plan, *specs.Spec, error)
 }
 
 // imageStore is the part of image.Store that commands use.

@@ -54,7 +54,7 @@ func (s *session) explain(ctx context.Context, e *explanation, args []string) er
 		if err != nil {
 			return err
 		}
-		plan, _, err := b.PlanBundle(e.bundle)
+		plan, _, err := b.bundles.Plan(ctx, e.bundle)
 		if err != nil {
 			return err
 		}

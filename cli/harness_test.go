@@ -52,8 +52,11 @@ func (w *world) Plan(c *container.Config) (*nsenter.Plan, error) {
 	return &nsenter.Plan{}, w.err
 }
 
-func (w *world) PlanBundle(string) (*nsenter.Plan, *specs.Spec, error) {
-	return &nsenter.Plan{}, &specs.Spec{}, w.err
+// plannedBundle is a world's bundle.
+type plannedBundle struct{ *world }
+
+func (b plannedBundle) Plan(context.Context, string) (*nsenter.Plan, *specs.Spec, error) {
+	return &nsenter.Plan{}, &specs.Spec{}, b.err
 }
 
 func (w *world) Start(_ context.Context, ref string) error { w.note("start " + ref); return w.err }
@@ -197,7 +200,7 @@ func (w *world) called(t *testing.T, program string, args ...string) result {
 	var out, errs bytes.Buffer
 	s.out, s.err = &out, &errs
 	s.open = func() (*backend, error) {
-		return &backend{lookup: w, lifecycle: w, sessions: w, planner: w, images: w.images, trace: func(func(*nsenter.Plan, []nsenter.Result), string) {}}, nil
+		return &backend{lookup: w, lifecycle: w, sessions: w, planner: w, bundles: plannedBundle{w}, images: w.images, trace: func(func(*nsenter.Plan, []nsenter.Result), string) {}}, nil
 	}
 	c, runErr := s.run(t.Context(), args)
 	s.report(c, runErr)

@@ -10,6 +10,7 @@ import (
 
 	urfave "github.com/urfave/cli/v2"
 
+	"berth/bundle"
 	"berth/container"
 	"berth/image"
 	"berth/nsenter"
@@ -74,6 +75,11 @@ func (s *session) getenv(key string) string {
 	return v
 }
 
+// bundlePlans plans containers as the other command line makes them.
+func bundlePlans(dirs state.Dirs, getenv func(string) string) *bundle.Runtime {
+	return &bundle.Runtime{Dir: dirs.OCI(), Dirs: dirs, Getenv: getenv, Warn: func(string, ...any) {}}
+}
+
 // openBackend opens the state below BERTH_ROOT and BERTH_RUNROOT.
 func openBackend(getenv func(string) string, stderr *os.File) (*backend, error) {
 	dirs, err := state.DirsFromEnv(getenv)
@@ -82,7 +88,7 @@ func openBackend(getenv func(string) string, stderr *os.File) (*backend, error) 
 	}
 	engine := container.New(dirs)
 	return &backend{
-		lookup: engine, lifecycle: engine, sessions: engine, planner: engine, images: image.Open(dirs), dirs: dirs,
+		lookup: engine, lifecycle: engine, sessions: engine, planner: engine, bundles: bundlePlans(dirs, getenv), images: image.Open(dirs), dirs: dirs,
 		trace: func(to func(*nsenter.Plan, []nsenter.Result), format string) {
 			engine.Trace, engine.MonitorEnv, engine.MonitorStderr = to, []string{traceEnv + "=" + format}, stderr
 		},
