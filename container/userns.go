@@ -151,7 +151,7 @@ func (c *compiler) userNamespace() error {
 	}
 	from := c.from("linux.namespaces[user]")
 	c.stay()
-	slot := nsenter.NoSlot
+	var slot nsenter.Slot
 	if j := c.joined(specs.UserNamespace); j != nil {
 		slot = j.slot
 		c.p.Add(j.step(), wait("wait until the child has joined its user namespace", from))
@@ -223,24 +223,39 @@ func (c *compiler) compareMaps() {
 			continue
 		}
 		c.p.Add(nsenter.Do("compare the child's "+m.file+" with the configuration", func(h *nsenter.Run) error {
-			text, err := os.ReadFile("/proc/" + strconv.Itoa(h.Pid()) + "/" + m.file)
+			text, err := m.read(h.Pid())
 			if err != nil {
 				return err
 			}
-			return m.compare(string(text))
+			return m.compare(text)
 		}).On(m.file).For(c.from(m.field), "what is made for the container will belong to these ids"))
 	}
 }
 
-// compare compares the map with the text of a namespace's.
-func (m idMap) compare(text string) error {
-	theirs := idMap{field: m.field, file: m.file}
+// parse reads the text of a namespace's map.
+func (m idMap) parse(text string) (idMap, error) {
+	m.list = nil
 	for line := range strings.Lines(text) {
 		var l specs.LinuxIDMapping
 		if _, err := fmt.Sscan(line, &l.ContainerID, &l.HostID, &l.Size); err != nil {
-			return fmt.Errorf("parse %s line %q: %w", m.file, line, err)
+			return m, fmt.Errorf("parse %s line %q: %w", m.file, line, err)
 		}
-		theirs.list = append(theirs.list, l)
+		m.list = append(m.list, l)
+	}
+	return m, nil
+}
+
+// read reads the map of a process in the namespace.
+func (m idMap) read(pid int) (string, error) {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/" + m.file)
+	return string(text), err
+}
+
+// compare compares the map with the text of a namespace's.
+func (m idMap) compare(text string) error {
+	theirs, err := m.parse(text)
+	if err != nil {
+		return err
 	}
 	if !slices.Equal(m.merged(), theirs.merged()) {
 		return fmt.Errorf("%s: the user namespace to join maps differently (%s): %w", m.field,
@@ -286,24 +301,17 @@ func (c *compiler) joinedRoot() (uid, gid nsenter.Arg) {
 	slots := []nsenter.Slot{c.p.NewSlot("uid of the namespace"), c.p.NewSlot("gid of the namespace")}
 	c.p.Add(nsenter.Do("find root in the child's maps", func(h *nsenter.Run) error {
 		for i, m := range idMaps(c.in.Spec) {
-			text, err := os.ReadFile("/proc/" + strconv.Itoa(h.Pid()) + "/" + m.file)
+			text, err := m.read(h.Pid())
 			if err != nil {
 				return err
 			}
-			first := -1
-			for line := range strings.Lines(string(text)) {
-				var l specs.LinuxIDMapping
-				if _, err := fmt.Sscan(line, &l.ContainerID, &l.HostID, &l.Size); err != nil {
-					return fmt.Errorf("parse %s line %q: %w", m.file, line, err)
-				}
-				if first < 0 || l.ContainerID == 0 {
-					first = int(l.ContainerID)
-				}
+			if m, err = m.parse(text); err != nil {
+				return err
 			}
-			if first < 0 {
+			if len(m.list) == 0 {
 				return fmt.Errorf("linux.namespaces[user].path: the namespace has no %s: %w", m.file, unix.EINVAL)
 			}
-			h.SetValue(slots[i], int64(first))
+			h.SetValue(slots[i], int64(m.root()))
 		}
 		return nil
 	}).For("linux.namespaces[user]", "the child becomes root there, or whoever there is"))

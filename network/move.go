@@ -29,7 +29,7 @@ func move(pid int, host, name string) error {
 	if err != nil {
 		return fmt.Errorf("open network namespace: %w", err)
 	}
-	defer ns.Close()
+	defer func() { _ = ns.Close() }()
 	here, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return fmt.Errorf("open netlink: %w", err)
