@@ -19,23 +19,22 @@ type Assembly struct {
 	// but another one, with other paths.
 	Joined bool
 
-	plan     *nsenter.Plan
-	trees    []tree
-	attach   []nsenter.Step // child: in the order of the mounts
-	readOnly []nsenter.Step // host: once every mount point is made
-	dev      nsenter.Slot   // of the tmpfs at /dev, or NoSlot
-	pts      nsenter.Slot   // of the devpts at /dev/pts, or NoSlot
-	hold     string         // where the root is attached until Enter
-	hostDev  bool           // /dev is a bind mount: its files are its own
-	label    string         // SELinux's, of every file system that is made
-	users    users
-	shared   []specs.LinuxNamespaceType // the host's, in a user namespace
-	mappings map[string]nsenter.Slot    // user namespaces made for id maps
-	stash    []nsenter.Slot             // mounts that go below the root at hold
-	awaited  bool                       // the host has waited for the child's mount namespace
-	inOrder  bool                       // the mount table shall be in the spec's order
-	// unbindable is set when a copy of the tree would lack a mount.
-	unbindable bool
+	plan       *nsenter.Plan
+	trees      []tree
+	attach     []nsenter.Step // child: in the order of the mounts
+	readOnly   []nsenter.Step // host: once every mount point is made
+	dev        nsenter.Slot   // of the tmpfs at /dev, or NoSlot
+	pts        nsenter.Slot   // of the devpts at /dev/pts, or NoSlot
+	hold       string         // where the root is attached until Enter
+	hostDev    bool           // /dev is a bind mount: its files are its own
+	label      string         // SELinux's, of every file system that is made
+	users      users
+	shared     []specs.LinuxNamespaceType // the host's, in a user namespace
+	mappings   map[string]nsenter.Slot    // user namespaces made for id maps
+	stash      []nsenter.Slot             // mounts that go below the root at hold
+	awaited    bool                       // the host has waited for the child's mount namespace
+	inOrder    bool                       // the mount table shall be in the spec's order
+	unbindable []unbindable
 	null       bool // the tmpfs at /dev has the null device
 }
 

@@ -19,7 +19,6 @@ func (a *Assembly) Add(m specs.Mount, from string) error {
 	if err != nil {
 		return err
 	}
-	a.unbindable = a.unbindable || o.propagation == unix.MS_UNBINDABLE
 	switch {
 	case o.bind:
 		return a.bind(m, o, from)
@@ -102,17 +101,16 @@ func (a *Assembly) bind(m specs.Mount, o options, from string) error {
 // otherwise that is nothing, also for the mounts below.
 func (a *Assembly) propagate(slot nsenter.Slot, o options, dest, from string) {
 	const why = "later mounts on the host do not show up here, or do, as asked"
-	prop, rec := o.propagation, true
-	switch {
-	case prop == 0:
+	prop := o.propagation
+	if prop == 0 || prop == unix.MS_UNBINDABLE {
 		prop = unix.MS_PRIVATE
-	case prop == unix.MS_UNBINDABLE && !o.recPropagation:
-		a.host(setattr(nsenter.Host, slot, true, 0, 0, unix.MS_PRIVATE).On(dest).For(from, why))
-		rec = false
 	}
 	// What is below a mount that is shared or a slave becomes so too, where
 	// mount(8) would leave it as it is on the host: shared with that.
-	a.host(setattr(nsenter.Host, slot, rec, 0, 0, prop).On(dest).For(from, why))
+	a.host(setattr(nsenter.Host, slot, true, 0, 0, prop).On(dest).For(from, why))
+	if o.propagation == unix.MS_UNBINDABLE {
+		a.unbindable = append(a.unbindable, unbindable{slot, dest, from, o.recPropagation})
+	}
 }
 
 // afterPoints makes a step at once, or, when it makes a mount read-only, once
@@ -161,7 +159,11 @@ func (a *Assembly) kernel(m specs.Mount, o options, from string) error {
 	}
 	a.create(ctx, nsenter.Child, from)
 	a.fsmount(ctx, nsenter.Child, slot, o.set, m.Destination, from)
-	if o.propagation != 0 {
+	switch o.propagation {
+	case 0:
+	case unix.MS_UNBINDABLE:
+		a.unbindable = append(a.unbindable, unbindable{slot, m.Destination, from, false})
+	default:
 		a.child(setattr(nsenter.Child, slot, false, 0, 0, o.propagation).On(m.Destination).For(from, "propagation as asked"))
 	}
 	if m.Type == "mqueue" && a.label != "" {
@@ -215,27 +217,42 @@ func (a *Assembly) filesystem(m specs.Mount, o options, from string) error {
 		a.readOnly = append(a.readOnly, setattr(nsenter.Host, slot, false, unix.MOUNT_ATTR_RDONLY, 0, 0).
 			On(m.Destination).For(from, "read-only, now that the mount points in it are made"))
 	}
-	if o.propagation != 0 {
+	switch o.propagation {
+	case 0:
+	case unix.MS_UNBINDABLE:
+		a.unbindable = append(a.unbindable, unbindable{slot, m.Destination, from, false})
+	default:
 		a.host(setattr(nsenter.Host, slot, false, 0, 0, o.propagation).On(m.Destination).For(from, "propagation as asked"))
 	}
 	err = a.place(placement{
 		dest: dest, slot: slot, like: nsenter.NoSlot, copyUp: o.copyUp, from: from,
 		inherit: m.Type == "tmpfs" && !o.has("mode"),
 	})
+	if err != nil {
+		return err
+	}
+	return a.noteDev(m, o, slot, from)
+}
+
+// noteDev remembers the file systems that devices and terminals are made in.
+func (a *Assembly) noteDev(m specs.Mount, o options, slot nsenter.Slot, from string) error {
 	switch {
-	case dest == "/dev":
+	case m.Destination == "/dev":
 		// The files of a devtmpfs are the host's too.
 		a.dev, a.hostDev = nsenter.NoSlot, m.Type == "devtmpfs"
 		if m.Type == "tmpfs" && !o.copyUp {
 			a.dev = slot
 		}
-	case dest == "/dev/pts" && m.Type == "devpts":
+	case m.Destination == "/dev/pts" && m.Type == "devpts":
 		a.pts = slot
+		if !a.users.on {
+			return nil
+		}
 		for _, name := range []string{".", "ptmx"} {
-			if err == nil && a.users.on {
-				err = a.chown(slot, name, 0, 0, path.Join("/dev/pts", name), from, "it belongs to the container's root")
+			if err := a.chown(slot, name, 0, 0, path.Join("/dev/pts", name), from, "it belongs to the container's root"); err != nil {
+				return err
 			}
 		}
 	}
-	return err
+	return nil
 }

@@ -18,17 +18,42 @@ const kernelUniqueIDs = 6008
 func (a *Assembly) InOrder(kernel int) { a.inOrder = kernel >= kernelUniqueIDs }
 
 // outOfOrder reports whether the host makes a mount that the spec has behind
-// one of the child's. A copy leaves unbindable mounts out, so those stay as
-// they are.
+// one of the child's.
 func (a *Assembly) outOfOrder() bool {
 	child := false
 	for _, t := range a.trees {
 		if child && !t.child {
-			return a.inOrder && !a.unbindable
+			return a.inOrder
 		}
 		child = child || t.child
 	}
 	return false
+}
+
+// unbindable is a mount that becomes so once the container's root is entered:
+// until then there may be a copy of the tree, which would lack it.
+type unbindable struct {
+	slot       nsenter.Slot
+	dest, from string
+	recursive  bool
+}
+
+// unbind makes the mounts unbindable that shall be. In a copy of the tree they
+// are found by their paths, from the root.
+func (a *Assembly) unbind(copied bool) {
+	for _, u := range a.unbindable {
+		s := setattr(nsenter.Child, u.slot, u.recursive, 0, 0, unix.MS_UNBINDABLE)
+		if copied {
+			flags := uint(0)
+			if u.recursive {
+				flags = unix.AT_RECURSIVE
+			}
+			s = nsenter.Call(nsenter.Child, unix.SYS_MOUNT_SETATTR, nsenter.Int(unix.AT_FDCWD), nsenter.Str(u.dest), nsenter.Int(flags),
+				nsenter.Ptr(nsenter.MountAttr(0, 0, unix.MS_UNBINDABLE, 0)), nsenter.Int(32))
+		}
+		a.plan.Add(s.On(u.dest).For(u.from, "no bind mount can be made of it, as asked"))
+	}
+	a.unbindable = nil
 }
 
 // reorder replaces the assembled root by a copy: the kernel copies a tree in

@@ -59,6 +59,7 @@ func (a *Assembly) Enter(propagation string, noPivot bool) error {
 	}
 	p.Add(nsenter.Call(nsenter.Child, unix.SYS_CHDIR, nsenter.Str("/")).On("/").
 		For("root", "no working directory outside the root is left (CVE-2024-21626)"))
+	a.unbind(root != a.Root)
 	if propagation != "" && prop != unix.MS_PRIVATE {
 		flags := uint(0)
 		if rec {
