@@ -111,7 +111,7 @@ func (c *compiler) hooks() error {
 	for _, k := range early {
 		for i, hook := range k.list {
 			inside := k.kind == CreateContainer
-			c.p.Add(nsenter.DoLong(fmt.Sprintf("error running %s hook #%d: %s", k.kind, i, hook.Path), func(ctx context.Context, h *nsenter.Run) error {
+			c.p.Add(nsenter.DoLong(fmt.Sprintf("run %s hook #%d: %s", k.kind, i, hook.Path), func(ctx context.Context, h *nsenter.Run) error {
 				if err := c.in.Hooks.RunHook(ctx, k.kind, hook, h.Pid(), inside); err != nil {
 					return fmt.Errorf("error running %s hook #%d: %w", k.kind, i, err) // runc's words
 				}
