@@ -88,6 +88,9 @@ func (r *Runtime) Update(ctx context.Context, id string, res *specs.LinuxResourc
 	if res == nil {
 		return nil
 	}
+	if err := groups.CheckUpdate(res); err != nil {
+		return err
+	}
 	if c.Scope != "" {
 		// systemd would write its own idea of the limits again.
 		properties, err := scopeProperties(res)

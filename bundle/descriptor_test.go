@@ -27,15 +27,15 @@ func receive(l net.Listener) receiver {
 	data, control := make([]byte, 4096), make([]byte, unix.CmsgSpace(4))
 	n, m, flags, _, err := conn.(*net.UnixConn).ReadMsgUnix(data, control)
 	if err != nil || n >= len(data) || m != len(control) || flags&unix.MSG_CTRUNC != 0 {
-		return receiver{err: fmt.Errorf("%d bytes, %d of control, %v", n, m, err)}
+		return receiver{err: fmt.Errorf("%d bytes, %d of control: %w", n, m, err)}
 	}
 	messages, err := unix.ParseSocketControlMessage(control)
 	if err != nil || len(messages) != 1 {
-		return receiver{err: fmt.Errorf("%d control messages, %v", len(messages), err)}
+		return receiver{err: fmt.Errorf("%d control messages: %w", len(messages), err)}
 	}
 	fds, err := unix.ParseUnixRights(&messages[0])
 	if err != nil || len(fds) != 1 {
-		return receiver{err: fmt.Errorf("descriptors %v, %v", fds, err)}
+		return receiver{err: fmt.Errorf("descriptors %v: %w", fds, err)}
 	}
 	if rest, _ := conn.Read(make([]byte, 1)); rest != 0 {
 		return receiver{err: fmt.Errorf("more than one message")}

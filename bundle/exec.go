@@ -35,6 +35,9 @@ func (r *Runtime) Exec(ctx context.Context, id string, o ExecOptions) (int, erro
 	if err := v.admit(id); err != nil {
 		return 0, err
 	}
+	if err := v.pickGroups(); err != nil {
+		return 0, err
+	}
 	if !o.Detach && !o.NoSubreaper {
 		if err := adoptOrphans(); err != nil {
 			return 0, err
@@ -82,6 +85,18 @@ func (v *visitor) admit(id string) error {
 		return errors.New("cannot use console socket if runc will not detach or allocate tty")
 	}
 	return nil
+}
+
+// pickGroups decides which groups the program joins. A payload that is an init
+// or a runtime itself may have left its own.
+func (v *visitor) pickGroups() error {
+	var err error
+	if v.o.SubCgroup != "" {
+		v.groups, err = v.groups.Sub(v.o.SubCgroup)
+	} else {
+		v.groups, err = v.groups.Beside(v.rec.Payload.PID)
+	}
+	return err
 }
 
 // compile makes the plan.

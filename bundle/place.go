@@ -17,30 +17,23 @@ import (
 // cgroupParent is where containers go whose cgroupsPath does not say.
 const cgroupParent = "/berth"
 
-// cgroupPath is a container's group, and whether its parent is berth's own. A
-// relative path is below that parent (runtime-spec, config-linux.md, "Cgroups
-// Path").
-func cgroupPath(spec *specs.Spec, id string) (group string, own bool) {
-	if spec.Linux == nil || spec.Linux.CgroupsPath == "" {
-		return path.Join(cgroupParent, id), true
-	}
-	if p := spec.Linux.CgroupsPath; path.IsAbs(p) {
-		return path.Clean(p), false
-	}
-	return path.Join(cgroupParent, path.Clean("/"+spec.Linux.CgroupsPath)), false
-}
-
 // place decides which groups the container gets, and who makes them.
 func (m *maker) place(ctx context.Context, in *container.Input) error {
-	in.Cgroup, in.OwnCgroup = cgroupPath(m.conf.spec, m.id)
+	var asked string
+	if l := m.conf.spec.Linux; l != nil {
+		asked = l.CgroupsPath
+	}
+	var err error
 	if m.r.Systemd {
-		if err := m.placeInScope(ctx, in); err != nil {
-			return err
-		}
+		err = m.placeInScope(ctx, in)
+	} else {
+		in.Cgroup, in.OwnCgroup, err = cgroup.Resolve(asked, cgroupParent, m.id)
+	}
+	if err != nil {
+		return err
 	}
 	// Who names a group's path looks for it in every hierarchy.
 	in.Everywhere = !in.OwnCgroup
-	var err error
 	if in.Host, err = container.DetectHost(path.Dir(in.Cgroup)); err != nil {
 		return err
 	}

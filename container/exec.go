@@ -118,6 +118,10 @@ func (x *execution) compile() error {
 	if err != nil {
 		return err
 	}
+	// An init or a runtime in the container may have left its group.
+	if m, err = m.Beside(x.v.Live.Payload.PID); err != nil {
+		return err
+	}
 	c := *x.v.Config
 	c.Spec = &spec
 	filter := seccomp.Program{}
