@@ -150,7 +150,11 @@ func bindNotify(dir string) (int, error) {
 // supervisor in the foreground of a unit.
 func (n *Notify) Serve(mainPID int) {
 	n.mainPID, n.serving = mainPID, true
-	n.work.Go(func() { n.relay(context.Background(), -1, false) })
+	n.work.Go(func() {
+		if n.relay(-1, false) {
+			n.settle()
+		}
+	})
 }
 
 // WaitReady relays until the payload is ready and the service manager has
@@ -160,9 +164,15 @@ func (n *Notify) Serve(mainPID int) {
 func (n *Notify) WaitReady(ctx context.Context, mainPID, pidfd int) error {
 	n.mainPID = mainPID
 	stop := context.AfterFunc(ctx, n.wake)
-	n.relay(ctx, pidfd, true)
+	sent := n.relay(pidfd, true)
 	stop()
-	return ctx.Err()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if sent {
+		n.settle()
+	}
+	return nil
 }
 
 // wake ends a relay that waits.

@@ -1,7 +1,6 @@
 package systemd
 
 import (
-	"context"
 	"strconv"
 	"strings"
 	"time"
@@ -18,44 +17,46 @@ const maxSlow = 32
 
 // relay is the loop behind Serve and WaitReady. It ends when it is woken or the
 // process of the pidfd has ended, after what had arrived by then; and, with
-// untilReady, when the payload is ready.
-func (n *Notify) relay(ctx context.Context, pidfd int, untilReady bool) {
+// untilReady, when the payload is ready. It reports whether anything went on.
+func (n *Notify) relay(pidfd int, untilReady bool) (sent bool) {
 	slow := make(chan struct{}, maxSlow)
-	sent, ready := false, false
 	fds := []unix.PollFd{
 		{Fd: int32(n.socket), Events: unix.POLLIN},
 		{Fd: int32(n.wakeRead), Events: unix.POLLIN},
 		{Fd: int32(pidfd), Events: unix.POLLIN}, // -1 is left out
 	}
-	for ctx.Err() == nil && !(untilReady && ready) {
-		if _, err := unix.Poll(fds, -1); err != nil {
-			if err == unix.EINTR {
-				continue
-			}
+	for {
+		if _, err := unix.Poll(fds, -1); err == unix.EINTR {
+			continue
+		} else if err != nil {
 			n.warn("wait for notifications: %v", err)
-			break
+			return sent
 		}
 		last := fds[1].Revents != 0 || fds[2].Revents != 0
-		for range drainLimit {
-			m, fds, ok := n.receive()
-			if !ok {
-				break
-			}
-			did := n.forward(m, fds, slow)
-			sent = sent || did
-			if ready = ready || did && m.ready; ready && untilReady {
-				break
-			}
+		did, ready := n.drain(slow, untilReady)
+		sent = sent || did
+		if last || ready && untilReady {
+			return sent
 		}
-		if last {
+	}
+}
+
+// drain relays what is there; with untilReady, no further than the payload's
+// being ready.
+func (n *Notify) drain(slow chan struct{}, untilReady bool) (sent, ready bool) {
+	for range drainLimit {
+		m, fds, ok := n.receive()
+		if !ok {
+			break
+		}
+		if n.forward(m, fds, slow) {
+			sent, ready = true, ready || m.ready
+		}
+		if ready && untilReady {
 			break
 		}
 	}
-	if sent && ctx.Err() == nil {
-		// The manager finds out who has spoken when it reads: who has gone by
-		// then may be unknown to it.
-		n.settle()
-	}
+	return sent, ready
 }
 
 // drainLimit is how many messages are taken at a time before looking at the
@@ -65,7 +66,8 @@ const drainLimit = 512
 // settleLimit is how long the end waits for the service manager.
 const settleLimit = 2 * time.Second
 
-// settle waits until the service manager has taken all that was sent.
+// settle waits until the service manager has taken all that was sent. It finds
+// out who has spoken when it reads, and who has gone by then may be unknown.
 func (n *Notify) settle() {
 	fd, err := n.host.barrier()
 	if err == nil {
