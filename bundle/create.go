@@ -117,7 +117,7 @@ func (m *maker) checkTerminal(context.Context) error {
 	switch {
 	case terminal && m.background && m.o.ConsoleSocket == "":
 		return errors.New("cannot allocate tty if runc will detach without setting console socket")
-	case m.o.ConsoleSocket != "" && !(terminal && m.background):
+	case m.o.ConsoleSocket != "" && (!terminal || !m.background):
 		return errors.New("cannot use console socket if runc will not detach or allocate tty")
 	}
 	return nil

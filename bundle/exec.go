@@ -81,7 +81,7 @@ func (v *visitor) admit(id string) error {
 	switch {
 	case terminal && v.o.Detach && v.o.ConsoleSocket == "":
 		return errors.New("cannot allocate tty if runc will detach without setting console socket")
-	case v.o.ConsoleSocket != "" && !(terminal && v.o.Detach):
+	case v.o.ConsoleSocket != "" && (!terminal || !v.o.Detach):
 		return errors.New("cannot use console socket if runc will not detach or allocate tty")
 	}
 	return nil

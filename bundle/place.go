@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -11,6 +12,7 @@ import (
 	"berth/cgroup"
 	"berth/container"
 	"berth/resctrl"
+	"berth/state"
 	"berth/systemd"
 )
 
@@ -114,8 +116,14 @@ func resctrlGroup(id string, rdt *specs.LinuxIntelRdt) (*resctrl.Group, error) {
 // leaveResctrl removes what the container had in resctrl.
 func (r *Runtime) leaveResctrl(id string) error {
 	spec, err := r.Spec(id)
-	if err != nil || spec.Linux == nil || spec.Linux.IntelRdt == nil {
-		return nil // a broken record names no group
+	if errors.Is(err, ErrNotExist) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, state.ErrCorrupt) {
+		return nil // what has no configuration names no group
+	}
+	if err != nil {
+		return err
+	}
+	if spec.Linux == nil || spec.Linux.IntelRdt == nil {
+		return nil
 	}
 	group, err := resctrlGroup(id, spec.Linux.IntelRdt)
 	if errors.Is(err, resctrl.ErrUnsupported) {

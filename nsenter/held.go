@@ -145,28 +145,38 @@ func heldOutcome(data []byte) error {
 		if size == 0 {
 			break
 		}
-		if size > uint64(len(data)) || steps < 0 || uint64(batchHeader+steps*(stepSize+resultSize)) > size {
+		if size > uint64(len(data)) || uint64(batchHeader+steps*(stepSize+resultSize)) > size {
 			return fmt.Errorf("read results of the plan: %w", unix.EBADMSG)
 		}
 		for i := range steps {
 			step := data[batchHeader+i*stepSize:]
-			r := decodeResult(data[batchHeader+steps*stepSize+i*resultSize:])
-			call := uintptr(le.Uint32(step[8:]))
-			isExec := Op(le.Uint16(step)) == OpCall && (call == unix.SYS_EXECVE || call == unix.SYS_EXECVEAT)
-			switch {
-			case r.State == Running && isExec:
-				return nil
-			case r.State == Failed || r.State == Tolerated && isExec && !errors.Is(last, unix.EACCES):
-				last = fmt.Errorf("%s: %w", CallName(call), r.Errno())
-			case r.State == Running:
-				return fmt.Errorf("%s: %w", CallName(call), ErrChildDied)
+			result := decodeResult(data[batchHeader+steps*stepSize+i*resultSize:])
+			ended, err := heldStep(step, result, last)
+			if ended {
+				return err
 			}
-			if r.State == Failed {
-				return last
-			}
+			last = err
 		}
 		pages := (int(size) + pageSize - 1) / pageSize * pageSize
 		data = data[min(pages, len(data)):]
 	}
 	return last
+}
+
+// heldStep looks at one step: whether it was the last that mattered, and with
+// which error; else last, or what is to be said instead if no step succeeds.
+func heldStep(step []byte, r Result, last error) (ended bool, err error) {
+	call := uintptr(binary.LittleEndian.Uint32(step[8:]))
+	isExec := Op(binary.LittleEndian.Uint16(step)) == OpCall && (call == unix.SYS_EXECVE || call == unix.SYS_EXECVEAT)
+	switch {
+	case r.State == Running && isExec:
+		return true, nil
+	case r.State == Running:
+		return true, fmt.Errorf("%s: %w", CallName(call), ErrChildDied)
+	case r.State == Failed:
+		return true, fmt.Errorf("%s: %w", CallName(call), r.Errno())
+	case r.State == Tolerated && isExec && !errors.Is(last, unix.EACCES):
+		return false, fmt.Errorf("%s: %w", CallName(call), r.Errno())
+	}
+	return false, last
 }

@@ -51,8 +51,8 @@ func TestHold(t *testing.T) {
 		{"no permission", "/etc/passwd", unix.EACCES},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			dir, memory := t.TempDir(), ""
-			memory = filepath.Join(dir, "plan")
+			dir := t.TempDir()
+			memory := filepath.Join(dir, "plan")
 			h, err := heldPlan(t, dir, x.program).Start(t.Context(), Options{Empty: t.TempDir(), Memory: memory})
 			if err != nil {
 				t.Fatal(err)

@@ -4,18 +4,18 @@
 #   tests/vm/suite.sh [-short]
 #
 # -short passes -short to every test binary, leaves the Debian fixture out and
-# stops after 8 minutes.
+# stops after 11 minutes.
 set -eu
 cd "$(dirname "$0")/../.."
 # Packages with tests that need a kernel. The image store only reads and writes
 # files; so do records and command lines, which the short run leaves to the host.
 short=
 limit=5400
-packages="nsenter state rootfs cgroup systemd seccomp container cli tests/ledger tests/conformance tests/callers tests"
+packages="nsenter state rootfs cgroup systemd resctrl seccomp container bundle cli tests/ledger tests/conformance tests/callers tests"
 if [ "${1:-}" = -short ]; then
 	short=-test.short
-	limit=480
-	packages="nsenter rootfs cgroup systemd seccomp container tests/ledger tests/conformance tests/callers tests"
+	limit=660
+	packages="nsenter rootfs cgroup systemd seccomp container bundle tests/ledger tests/conformance tests/callers tests"
 fi
 # SUITE="cgroup tests" picks some.
 wanted=${SUITE:-$packages}
