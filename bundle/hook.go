@@ -169,7 +169,7 @@ func (r *Runtime) startHooks(ctx context.Context, c *record, spec *specs.Spec) e
 }
 
 // poststart runs the poststart hooks: each of them, whatever becomes of the
-// others (runtime-spec, runtime.md, "Lifecycle", step 9).
+// others. Why not as step 9 of runtime-spec's life cycle has it is in ADR 13.
 func (r *Runtime) poststart(ctx context.Context, c *record, spec *specs.Spec) {
 	if spec.Hooks != nil {
 		r.lateHooks(ctx, container.Poststart, spec.Hooks.Poststart, c, spec, c.Payload.PID)
