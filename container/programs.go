@@ -92,6 +92,9 @@ func judgeProgram(program string, list []candidate, result func(int) nsenter.Res
 		}
 	}
 	inPath := !strings.Contains(program, "/")
+	if program == "" {
+		cause = unix.ENOENT // what was asked about are the folders of PATH
+	}
 	switch {
 	case cause == unix.ENOENT && inPath:
 		return &StartError{Code: 127, Err: fmt.Errorf("exec: %q: executable file not found in $PATH", program)}
