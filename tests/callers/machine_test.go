@@ -75,11 +75,11 @@ func (d *daemon) ready(t *testing.T, c *caller, args ...string) {
 	t.Fatalf("%s does not answer:\n%s", d.cmd.Path, text)
 }
 
-// notInMachine leaves out a caller that the virtual machine has not.
+// notInMachine leaves out what needs a program that the virtual machine has not.
 func notInMachine(t *testing.T) {
 	t.Helper()
 	if os.Getenv("BERTH_VM") != "" {
-		t.Skip("by design: the virtual machine has podman alone, its disk is large enough")
+		t.Skip("by design: the virtual machine has podman alone, to keep its disk small")
 	}
 }
 

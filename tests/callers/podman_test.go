@@ -260,6 +260,7 @@ func podmanScenarios() []scenario {
 		{"init-podman", func(t *testing.T, c *caller, _ string) {
 			path, err := exec.LookPath("catatonit")
 			if err != nil {
+				notInMachine(t)
 				path = fixture.NeedTool(t, "docker-init")
 			}
 			c.says(t, "init", "run", "--rm", "--init", "--init-path", path, "busy", "cat", "/proc/1/cmdline")
