@@ -110,6 +110,8 @@ func TestCall(t *testing.T) {
 		{call(unix.SYS_UMASK, num(0o22)), `umask(022)`, ""},
 		{call(unix.SYS_FACCESSAT2, num(unix.AT_FDCWD), str("/bin/sh"), num(unix.X_OK), num(unix.AT_EACCESS)),
 			`faccessat2(AT_FDCWD, "/bin/sh", X_OK, AT_EACCESS)`, ""},
+		{call(unix.SYS_FSETXATTR, fd, str("security.selinux"), str("a:b:c:s0"), num(9), num(0)),
+			`fsetxattr(<root>, "security.selinux", "a:b:c:s0", 9, 0)`, ""},
 
 		{call(unix.SYS_PRCTL, num(unix.PR_CAPBSET_DROP), num(unix.CAP_SYS_ADMIN)), `prctl(PR_CAPBSET_DROP, CAP_SYS_ADMIN)`, ""},
 		{call(unix.SYS_PRCTL, num(unix.PR_CAP_AMBIENT), num(unix.PR_CAP_AMBIENT_RAISE), num(unix.CAP_NET_RAW), num(0), num(0)),
