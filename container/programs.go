@@ -91,10 +91,15 @@ func judgeProgram(program string, list []candidate, result func(int) nsenter.Res
 			cause = errno
 		}
 	}
-	inPath := !strings.Contains(program, "/")
 	if program == "" {
 		cause = unix.ENOENT // what was asked about are the folders of PATH
 	}
+	return cannotExecute(program, cause)
+}
+
+// cannotExecute is the error of a program that cannot be executed for a cause.
+func cannotExecute(program string, cause unix.Errno) error {
+	inPath := !strings.Contains(program, "/")
 	switch {
 	case cause == unix.ENOENT && inPath:
 		return &StartError{Code: 127, Err: fmt.Errorf("exec: %q: executable file not found in $PATH", program)}
