@@ -1,8 +1,6 @@
 package bundle
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -48,8 +46,8 @@ func readConfig(dir string) (*config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read bundle: %w", err)
 	}
-	c := &config{dir: dir, raw: raw, spec: &specs.Spec{}}
-	if err := json.NewDecoder(bytes.NewReader(raw)).Decode(c.spec); err != nil {
+	c := &config{dir: dir, raw: raw}
+	if c.spec, err = decodeSpec(raw); err != nil {
 		return nil, fmt.Errorf("read bundle: %s: %w", file, err)
 	}
 	return c, c.absolute()

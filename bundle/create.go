@@ -151,7 +151,7 @@ func (m *maker) compile(ctx context.Context) error {
 func (m *maker) input(ctx context.Context) (container.Input, error) {
 	spec := m.conf.spec
 	in := container.Input{
-		Spec: spec, Hold: m.r.Dir, Account: true, Keyring: keyring(m.id), Check: true, InOrder: true,
+		Spec: spec, Hold: m.r.Dir, Account: true, Keyring: keyring(m.id), Check: m.wanders(), InOrder: true,
 		NoPivot: m.o.NoPivot, NoNewKeyring: m.o.NoNewKeyring, Hooks: m.hooks(), MoveDevice: moveDevice,
 	}
 	if m.gated {
@@ -184,6 +184,14 @@ func (m *maker) files() ([]int, error) {
 	return files, err
 }
 
+// wanders reports whether the payload starts in another folder than the root,
+// which may take a second try. Without that, execve finds a missing program as
+// well as a look beforehand, which costs a round trip; a gate brings one along.
+func (m *maker) wanders() bool {
+	p := m.conf.spec.Process
+	return p != nil && p.Cwd != "" && path.Clean(p.Cwd) != "/"
+}
+
 // claim makes the container's folder, which reserves the id.
 func (m *maker) claim(ctx context.Context) error {
 	self, err := state.Self()
@@ -198,10 +206,11 @@ func (m *maker) claim(ctx context.Context) error {
 	if err := m.r.makeFolder(ctx, m.id); err != nil {
 		return err
 	}
+	// The record comes last: until then nobody takes the folder for a container.
 	err = errors.Join(
-		state.WriteFile(m.r.configPath(m.id), m.conf.raw, state.Fast),
-		m.r.save(m.rec),
+		os.WriteFile(m.r.configPath(m.id), m.conf.raw, 0o600),
 		makeNotifyFolder(m.notify, m.r.dir(m.id)),
+		m.r.save(m.rec),
 	)
 	if err != nil {
 		return errors.Join(err, state.RemoveTree(m.r.dir(m.id)))
@@ -373,6 +382,9 @@ func (m *maker) strangers(cause error) bool {
 
 // owner is the name of the user who makes a container, as runc records it.
 func owner() string {
+	if os.Geteuid() == 0 {
+		return "root"
+	}
 	u, err := user.LookupId(strconv.Itoa(os.Geteuid()))
 	if err != nil {
 		return strconv.Itoa(os.Geteuid())

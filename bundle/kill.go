@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -191,12 +189,12 @@ func (r *Runtime) removeGroups(ctx context.Context, c *record) error {
 // if there is more, all of it.
 func (r *Runtime) removeFolder(id string) error {
 	for _, name := range []string{r.gatePath(id), r.planPath(id), r.configPath(id), r.dir(id) + "/lock", r.statePath(id)} {
-		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("remove container %s: %w", id, err)
+		if err := unix.Unlink(name); err != nil && err != unix.ENOENT {
+			return fmt.Errorf("remove container %s: unlink %s: %w", id, name, err)
 		}
 	}
-	err := os.Remove(r.dir(id))
-	if err == nil || errors.Is(err, fs.ErrNotExist) {
+	err := unix.Rmdir(r.dir(id))
+	if err == nil || err == unix.ENOENT {
 		return nil
 	}
 	return state.RemoveTree(r.dir(id))

@@ -2,7 +2,6 @@ package bundle
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -131,11 +130,11 @@ func (r *Runtime) Spec(id string) (*specs.Spec, error) {
 	if err != nil {
 		return nil, err
 	}
-	var spec specs.Spec
-	if err := json.Unmarshal(data, &spec); err != nil {
+	spec, err := decodeSpec(data)
+	if err != nil {
 		return nil, fmt.Errorf("read %s: %w: %w", r.configPath(id), state.ErrCorrupt, err)
 	}
-	return &spec, nil
+	return spec, nil
 }
 
 // groups opens a container's cgroups.

@@ -3,6 +3,7 @@ package bundle
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -40,7 +41,26 @@ func (r *Runtime) Run(ctx context.Context, id string, o RunOptions) (int, error)
 	if o.Keep {
 		return code, err
 	}
-	return code, errors.Join(err, r.Delete(ctx, id, true))
+	return code, errors.Join(err, m.finish(ctx))
+}
+
+// finish deletes a container whose payload this process has seen end: much of
+// what Delete asks is known.
+func (m *maker) finish(ctx context.Context) error {
+	if !ownPIDs(m.conf.spec) || m.scope != "" || m.resctrl != nil {
+		return m.r.Delete(ctx, m.id, true)
+	}
+	// The kernel has ended all processes with the first one.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+	defer cancel()
+	if err := m.groups.Remove(ctx); err != nil {
+		return fmt.Errorf("remove cgroups of container %s: %w", m.id, err)
+	}
+	if err := m.r.removeFolder(m.id); err != nil {
+		return err
+	}
+	m.r.poststop(ctx, m.rec, m.conf.spec)
+	return nil
 }
 
 // launch runs the hooks of a start, around the opening of the gate if the
