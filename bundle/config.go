@@ -7,6 +7,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strconv"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -50,7 +52,31 @@ func readConfig(dir string) (*config, error) {
 	if c.spec, err = decodeSpec(raw); err != nil {
 		return nil, fmt.Errorf("read bundle: %s: %w", file, err)
 	}
+	if err := checkVersion(c.spec.Version); err != nil {
+		return nil, err
+	}
+	if c.spec.Process != nil {
+		c.spec.Process.User.Username = "" // of another platform (config.md, "User")
+	}
 	return c, c.absolute()
+}
+
+// checkVersion refuses configurations of a specification that is not ours: of
+// another major version, which may mean other things by the same words
+// (runtime-spec, config.md, "Specification version").
+func checkVersion(v string) error {
+	number, _, _ := strings.Cut(v, "-")
+	number, _, _ = strings.Cut(number, "+")
+	fields := strings.Split(number, ".")
+	for _, f := range fields {
+		if _, err := strconv.ParseUint(f, 10, 32); err != nil || len(fields) != 3 {
+			return fmt.Errorf("ociVersion: %q is not a version such as %s", v, SpecVersion)
+		}
+	}
+	if fields[0] != "1" {
+		return fmt.Errorf("ociVersion: %q is not a version 1", v)
+	}
+	return nil
 }
 
 // absolute makes the bundle's own paths independent of the folder that anybody

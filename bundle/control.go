@@ -80,6 +80,18 @@ func (r *Runtime) Update(ctx context.Context, id string, res *specs.LinuxResourc
 	if err != nil {
 		return err
 	}
+	if res != nil {
+		// What can be refused is, before anything has changed.
+		if err := groups.CheckUpdate(res); err != nil {
+			return err
+		}
+	}
+	var properties []systemd.Property
+	if c.Scope != "" && res != nil {
+		if properties, err = scopeProperties(res); err != nil {
+			return err
+		}
+	}
 	if rdt != nil {
 		if err := r.updateResctrl(id, rdt); err != nil {
 			return err
@@ -88,15 +100,8 @@ func (r *Runtime) Update(ctx context.Context, id string, res *specs.LinuxResourc
 	if res == nil {
 		return nil
 	}
-	if err := groups.CheckUpdate(res); err != nil {
-		return err
-	}
 	if c.Scope != "" {
 		// systemd would write its own idea of the limits again.
-		properties, err := scopeProperties(res)
-		if err != nil {
-			return err
-		}
 		if err := systemd.Set(ctx, c.Scope, properties); err != nil {
 			return err
 		}

@@ -48,6 +48,8 @@ type maker struct {
 	// resctrl the groups of linux.intelRdt; empty without.
 	notify, scope string
 	resctrl       *resctrl.Group
+	// scoped is set once systemd has made the scope for us.
+	scoped bool
 }
 
 // Create makes a container and leaves its first process waiting for Start. On
@@ -81,7 +83,7 @@ func (m *maker) make(ctx context.Context) error {
 	}
 	defer func() { m.agent.close() }()
 	// What cannot be, fails here, before anything is made.
-	for _, step := range []func(context.Context) error{m.checkTerminal, m.checkAgent, m.compile} {
+	for _, step := range []func(context.Context) error{m.checkTerminal, m.checkAgent, m.compile, m.checkVacant} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -359,6 +361,7 @@ func writePidFile(name string, pid int) error {
 
 // undo takes back what make has done until cause ended it.
 func (m *maker) undo(ctx context.Context, cause error) error {
+	spawned := m.run != nil && m.run.Pid() > 0
 	if m.run != nil {
 		// ESRCH is a payload that has ended, or that never was.
 		if err := m.run.Signal(unix.SIGKILL); err == nil {
@@ -366,18 +369,36 @@ func (m *maker) undo(ctx context.Context, cause error) error {
 		}
 		m.run.Close()
 	}
-	if m.strangers(cause) {
-		return m.r.removeFolder(m.id)
+	if spawned && (m.scope == "" || m.scoped) {
+		return m.r.clear(ctx, m.rec)
 	}
-	return m.r.clear(ctx, m.rec)
+	// No process of ours has ever been in the group: whoever is in it now
+	// belongs to another container, and must live.
+	if m.scope == "" && !errors.Is(cause, cgroup.ErrBusy) && !errors.Is(cause, unix.EEXIST) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), emptyTime)
+		defer cancel()
+		_ = m.groups.Remove(ctx) // what does not go is not empty
+	}
+	return m.r.removeFolder(m.id)
 }
 
-// strangers tells whether the cgroup is another container's: clearing it would
-// kill that one's processes. It is found with processes in it, or, below berth's
-// own parent, where one --root knows nothing of the next, found at all.
-func (m *maker) strangers(cause error) bool {
-	spawned := m.run != nil && m.run.Pid() > 0
-	return !spawned && (errors.Is(cause, cgroup.ErrBusy) || errors.Is(cause, unix.EEXIST))
+// emptyTime bounds the removal of groups that should be empty.
+const emptyTime = 100 * time.Millisecond
+
+// checkVacant refuses groups that have processes already. From here on the
+// record names them, and whoever deletes the container kills what is in them.
+func (m *maker) checkVacant(ctx context.Context) error {
+	pids, err := m.groups.Procs(ctx)
+	if errors.Is(err, cgroup.ErrNoCgroup) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if len(pids) > 0 {
+		return fmt.Errorf("linux.cgroupsPath: process %d is in the group %s: %w", pids[0], m.groups.Dirs()[0], cgroup.ErrBusy)
+	}
+	return nil
 }
 
 // owner is the name of the user who makes a container, as runc records it.

@@ -1,8 +1,6 @@
 package bundle
 
 import (
-	"slices"
-
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/opencontainers/runtime-spec/specs-go/features"
 
@@ -18,8 +16,6 @@ const SpecVersion = "1.3.0"
 // not look at the host.
 func (r *Runtime) Features() *features.Features {
 	yes, no := true, false
-	capabilities := container.AllCapabilities()
-	slices.Sort(capabilities)
 	return &features.Features{
 		OCIVersionMin: "1.0.0",
 		OCIVersionMax: SpecVersion,
@@ -27,7 +23,7 @@ func (r *Runtime) Features() *features.Features {
 		MountOptions:  rootfs.MountOptions(),
 		Linux: &features.Linux{
 			Namespaces:      []string{"cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"},
-			Capabilities:    capabilities,
+			Capabilities:    container.KnownCapabilities(),
 			Cgroup:          &features.Cgroup{V1: &yes, V2: &yes, Systemd: &yes, SystemdUser: &no, Rdma: &yes},
 			Seccomp:         seccomp.Features(),
 			Apparmor:        &features.Apparmor{Enabled: &yes},

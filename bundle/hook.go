@@ -24,6 +24,8 @@ type hookRunner struct {
 	spec *specs.Spec
 	// about is the container's state, but for status and pid.
 	about specs.State
+	// noNewKeyring is as in container.Input.
+	noNewKeyring bool
 	// groups are the container's cgroups, once they are known.
 	groups func() (*cgroup.Manager, error)
 }
@@ -36,7 +38,7 @@ func (m *maker) hooks() container.HookRunner {
 		return nil
 	}
 	return &hookRunner{
-		r: m.r, spec: spec, about: specs.State{Version: spec.Version, ID: m.id, Bundle: m.conf.dir, Annotations: spec.Annotations},
+		r: m.r, spec: spec, noNewKeyring: m.o.NoNewKeyring, about: specs.State{Version: spec.Version, ID: m.id, Bundle: m.conf.dir, Annotations: spec.Annotations},
 		groups: func() (*cgroup.Manager, error) { return m.groups, nil },
 	}
 }
@@ -47,7 +49,7 @@ func moveDevice(pid int, host, name string) error { return network.MoveDevice(pi
 // runner returns the runner for a container that is on record.
 func (r *Runtime) runner(c *record, spec *specs.Spec) *hookRunner {
 	return &hookRunner{
-		r: r, spec: spec, about: specs.State{Version: c.OCIVersion, ID: c.ID, Bundle: c.Bundle, Annotations: c.Annotations},
+		r: r, spec: spec, noNewKeyring: c.NoNewKeyring, about: specs.State{Version: c.OCIVersion, ID: c.ID, Bundle: c.Bundle, Annotations: c.Annotations},
 		groups: func() (*cgroup.Manager, error) { return r.groups(c) },
 	}
 }
@@ -143,7 +145,7 @@ func (x *hookRunner) plan(kind string, hook specs.Hook, pid int) (*nsenter.Plan,
 	about := x.about
 	about.Status, about.Pid = x.status(kind), pid
 	return container.CompileStartHook(container.JoinInput{
-		Host: host, ID: x.about.ID, Spec: x.spec, Payload: payload, Groups: groups, Filter: filter, Keyring: keyring(x.about.ID),
+		Host: host, ID: x.about.ID, Spec: x.spec, Payload: payload, Groups: groups, Filter: filter, Keyring: keyring(x.about.ID), NoNewKeyring: x.noNewKeyring,
 		Listener: lateListener(x.spec.Linux.Seccomp, about),
 	}, hook)
 }

@@ -68,7 +68,11 @@ func (m *maker) placeInScope(ctx context.Context, in *container.Input) error {
 	m.scope = scope.Unit()
 	in.Scope = &container.HostStep{
 		Text: "ask systemd for the scope " + scope.Unit(), Target: scope.Unit(),
-		Do: func(pid int) error { return systemd.Start(ctx, scope, pid) },
+		Do: func(pid int) error {
+			err := systemd.Start(ctx, scope, pid)
+			m.scoped = err == nil
+			return err
+		},
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package bundle
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -41,7 +40,11 @@ func (r *Runtime) Run(ctx context.Context, id string, o RunOptions) (int, error)
 	if o.Keep {
 		return code, err
 	}
-	return code, errors.Join(err, m.finish(ctx))
+	if left := m.finish(ctx); left != nil {
+		// The program's own status is what the caller waits for.
+		r.Warn("delete container %s: %v", id, left)
+	}
+	return code, err
 }
 
 // finish deletes a container whose payload this process has seen end: much of
@@ -53,14 +56,12 @@ func (m *maker) finish(ctx context.Context) error {
 	// The kernel has ended all processes with the first one.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
-	if err := m.groups.Remove(ctx); err != nil {
-		return fmt.Errorf("remove cgroups of container %s: %w", m.id, err)
-	}
-	if err := m.r.removeFolder(m.id); err != nil {
-		return err
+	err := m.groups.Remove(ctx)
+	if err == nil {
+		err = m.r.removeFolder(m.id)
 	}
 	m.r.poststop(ctx, m.rec, m.conf.spec)
-	return nil
+	return err
 }
 
 // launch runs the hooks of a start, around the opening of the gate if the

@@ -34,6 +34,17 @@ func AllCapabilities() []string {
 	return names
 }
 
+// KnownCapabilities are those that this version has names for, sorted, whatever
+// the host can grant.
+func KnownCapabilities() []string {
+	var names []string
+	for _, c := range capability.ListKnown() {
+		names = append(names, capName(c))
+	}
+	slices.Sort(names)
+	return names
+}
+
 func capName(c capability.Cap) string { return "CAP_" + strings.ToUpper(c.String()) }
 
 // CapabilityName returns the canonical name ("CAP_NET_ADMIN") of a capability

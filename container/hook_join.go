@@ -26,15 +26,7 @@ func CompileHook(spec *specs.Spec, hook specs.Hook, payload state.Process, group
 	j.p.Add(placement.Join...)
 	j.p.Add(j.namespaces()...)
 	const from = "hooks.createContainer"
-	if hasUserNamespace(spec) {
-		ids := idMaps(spec)
-		for i, call := range []uintptr{unix.SYS_SETRESUID, unix.SYS_SETRESGID} {
-			id := nsenter.Int(ids[i].root())
-			// The order of the two does not matter: the capabilities in the
-			// namespace stay.
-			j.p.Add(nsenter.Call(nsenter.Child, call, id, id, id).For(from, "the host's root is nobody in the namespace"))
-		}
-	}
+	j.becomeRoot()
 	j.p.Add(nsenter.Call(nsenter.Child, unix.SYS_SETSID).For(from, "a group of its own, to be killed as one when the time is over"))
 	j.p.Add(nsenter.Call(nsenter.Child, unix.SYS_EXECVE, nsenter.Str(hook.Path), nsenter.Strs(HookArgs(hook)), nsenter.Strs(hook.Env)).
 		On(hook.Path).For(from, "become the hook"))

@@ -100,6 +100,39 @@ func (f *processFlags) options() []*option {
 	}
 }
 
+// inherit gives a process from a file what it does not say and the container's
+// own has: a program must not be less confined for want of a field.
+func inherit(p, base *specs.Process) *specs.Process {
+	if base == nil {
+		return p
+	}
+	if p.Capabilities == nil {
+		p.Capabilities = base.Capabilities
+	}
+	if p.ApparmorProfile == "" {
+		p.ApparmorProfile = base.ApparmorProfile
+	}
+	if p.SelinuxLabel == "" {
+		p.SelinuxLabel = base.SelinuxLabel
+	}
+	if p.Rlimits == nil {
+		p.Rlimits = base.Rlimits
+	}
+	if p.OOMScoreAdj == nil {
+		p.OOMScoreAdj = base.OOMScoreAdj
+	}
+	if p.Scheduler == nil {
+		p.Scheduler = base.Scheduler
+	}
+	if p.IOPriority == nil {
+		p.IOPriority = base.IOPriority
+	}
+	if p.ExecCPUAffinity == nil {
+		p.ExecCPUAffinity = base.ExecCPUAffinity
+	}
+	return p
+}
+
 // process is what exec runs: base, the container's own process, with the flags
 // and args on top, or a file.
 func (f *processFlags) process(base *specs.Process, args []string) (*specs.Process, error) {
@@ -108,7 +141,7 @@ func (f *processFlags) process(base *specs.Process, args []string) (*specs.Proce
 		if err != nil {
 			return nil, err
 		}
-		return p, checkProcess(p)
+		return inherit(p, base), checkProcess(p)
 	}
 	if base == nil {
 		return nil, errors.New("the container's configuration has no process to start from")

@@ -31,6 +31,7 @@ func (g *globals) options() []*option {
 func (g *globals) apply(l *logger) error {
 	l.json = g.logFormat == "json"
 	l.debug = g.debug || g.logLevel == levelDebug
+	l.quiet = !l.debug && (g.logLevel == levelError || g.logLevel == "fatal" || g.logLevel == "panic")
 	if g.logPath != "" {
 		if err := l.open(g.logPath); err != nil {
 			return err

@@ -24,8 +24,8 @@ const (
 type logger struct {
 	to   io.Writer
 	json bool
-	// debug lets lines of that level through.
-	debug bool
+	// debug lets lines of that level through, quiet only errors.
+	debug, quiet bool
 	// apart tells that to is a file of its own, so that a person at stderr
 	// would not see an error.
 	apart bool
@@ -61,7 +61,9 @@ func (l *logger) debugf(format string, args ...any) {
 }
 
 func (l *logger) warnf(format string, args ...any) {
-	l.line(levelWarning, fmt.Sprintf(format, args...))
+	if !l.quiet {
+		l.line(levelWarning, fmt.Sprintf(format, args...))
+	}
 }
 
 func (l *logger) line(level, text string) {
