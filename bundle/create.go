@@ -68,6 +68,9 @@ func (m *maker) make(ctx context.Context) error {
 	if err := checkID(m.id); err != nil {
 		return err
 	}
+	if _, err := os.Lstat(m.r.statePath(m.id)); err == nil {
+		return fmt.Errorf("%w: %s", ErrExists, m.id) // claim decides for good
+	}
 	if err := m.r.prepare(); err != nil {
 		return err
 	}
@@ -349,12 +352,18 @@ func writePidFile(name string, pid int) error {
 	if name == "" {
 		return nil
 	}
-	temp := path.Join(path.Dir(name), "."+path.Base(name))
-	if err := os.WriteFile(temp, []byte(strconv.Itoa(pid)), 0o644); err != nil {
+	// A name that nobody can have put a link at: the folder may be anybody's.
+	file, err := os.CreateTemp(path.Dir(name), "."+path.Base(name)+".")
+	if err != nil {
 		return fmt.Errorf("write pid file: %w", err)
 	}
-	if err := os.Rename(temp, name); err != nil {
-		return errors.Join(fmt.Errorf("write pid file: %w", err), os.Remove(temp))
+	_, err = file.WriteString(strconv.Itoa(pid))
+	err = errors.Join(err, file.Chmod(0o644), file.Close())
+	if err == nil {
+		err = os.Rename(file.Name(), name)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("write pid file: %w", err), os.Remove(file.Name()))
 	}
 	return nil
 }

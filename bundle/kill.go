@@ -99,6 +99,9 @@ func (r *Runtime) signalAll(ctx context.Context, c *record, sig unix.Signal) err
 // Delete removes a container that has ended, or was never started. With force
 // it ends one that runs, and a container that does not exist is no error.
 func (r *Runtime) Delete(ctx context.Context, id string, force bool) error {
+	if force {
+		r.hasten(id)
+	}
 	c, unlock, err := r.locked(ctx, id)
 	if errors.Is(err, ErrNotExist) && force {
 		return state.RemoveTree(r.dir(id))
@@ -126,12 +129,23 @@ func (r *Runtime) Delete(ctx context.Context, id string, force bool) error {
 	return nil
 }
 
+// hasten ends a container's first process before the lock is asked for: a start
+// holds it as long as hooks of the image run, and they end with that process.
+func (r *Runtime) hasten(id string) {
+	if c, err := r.load(id); err == nil && c.Payload.PID != 0 {
+		_ = c.Payload.Signal(unix.SIGKILL) // what goes wrong shows once the lock is held
+	}
+}
+
 // killAll ends every process of a container and waits for that.
 func (r *Runtime) killAll(ctx context.Context, c *record) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
 	if err := c.Payload.Signal(unix.SIGKILL); err != nil && !errors.Is(err, state.ErrProcessGone) {
 		return err
+	}
+	if r.ended(c) {
+		return nil
 	}
 	groups, err := r.groups(c)
 	if errors.Is(err, cgroup.ErrNoCgroup) {
@@ -147,6 +161,14 @@ func (r *Runtime) killAll(ctx context.Context, c *record) error {
 		return err
 	}
 	return nil
+}
+
+// ended reports whether a container has no process left for sure: the kernel
+// ends all of a PID namespace with its first one. Whoever is in its group by
+// now is another container, which came later and must live.
+func (r *Runtime) ended(c *record) bool {
+	spec, err := r.Spec(c.ID)
+	return err == nil && ownPIDs(spec) && c.Payload.PID != 0 && !c.Payload.Alive()
 }
 
 // clear ends what runs of a container and removes everything that is its own.

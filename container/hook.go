@@ -54,6 +54,10 @@ func hookKinds(s *specs.Spec) []hooksOfKind {
 // checkHooks refuses hooks that cannot run (runtime-spec, config.md,
 // "POSIX-platform Hooks").
 func checkHooks(s *specs.Spec) error {
+	n := namespace(s, specs.MountNamespace)
+	if s.Hooks != nil && len(s.Hooks.CreateContainer) > 0 && n != nil && n.Path != "" {
+		return fmt.Errorf("hooks.createContainer: not with a mount namespace that is joined: its files, and so the hook, are another container's")
+	}
 	for _, k := range hookKinds(s) {
 		for i, h := range k.list {
 			field := fmt.Sprintf("hooks.%s[%d]", k.kind, i)

@@ -24,8 +24,12 @@ func CompileHook(spec *specs.Spec, hook specs.Hook, payload state.Process, group
 	placement := groups.Place(j.p)
 	j.open(placement)
 	j.p.Add(placement.Join...)
-	j.p.Add(j.namespaces()...)
 	const from = "hooks.createContainer"
+	if hasUserNamespace(spec) {
+		j.p.Add(nsenter.Call(nsenter.Child, unix.SYS_SETGROUPS, nsenter.Int(0), nsenter.Null()).
+			For(from, "groups of the host's would open its files from inside"))
+	}
+	j.p.Add(j.namespaces()...)
 	j.becomeRoot()
 	j.p.Add(nsenter.Call(nsenter.Child, unix.SYS_SETSID).For(from, "a group of its own, to be killed as one when the time is over"))
 	j.p.Add(nsenter.Call(nsenter.Child, unix.SYS_EXECVE, nsenter.Str(hook.Path), nsenter.Strs(HookArgs(hook)), nsenter.Strs(hook.Env)).

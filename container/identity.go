@@ -33,6 +33,9 @@ type Identity struct {
 // been read as negative numbers before (CVE-2024-40635).
 const maxID = 1<<31 - 1
 
+// maxGroupFile bounds what is read of an image's group file, in bytes.
+const maxGroupFile = 10<<20 + 1
+
 // identify starts from the spec's numbers.
 func identify(u specs.User) *Identity {
 	return &Identity{UID: u.UID, GID: u.GID, Groups: slices.Clone(u.AdditionalGids), uidSlot: nsenter.NoSlot, gidSlot: nsenter.NoSlot, countSlot: nsenter.NoSlot}
@@ -169,8 +172,9 @@ func openOptional(h *nsenter.Run, open opener, name string) (io.ReadCloser, erro
 func (i *Identity) find(who string, groupAdd []string, passwd io.Reader, group io.Reader) error {
 	// The group file is read twice, for the user's groups and the added ones.
 	var text strings.Builder
-	if _, err := io.Copy(&text, group); err != nil {
-		return fmt.Errorf("read /etc/group: %w", err)
+	// Somebody may be writing to it meanwhile.
+	if n, err := io.Copy(&text, io.LimitReader(group, maxGroupFile)); err != nil || n == maxGroupFile {
+		return errors.Join(fmt.Errorf("read /etc/group: larger than %d bytes, or not readable", maxGroupFile-1), err)
 	}
 	defaults := &user.ExecUser{Home: "/"}
 	found, err := user.GetExecUser(who, defaults, passwd, strings.NewReader(text.String()))

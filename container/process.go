@@ -89,7 +89,8 @@ func (c *compiler) prepare() error {
 	}
 	pl.lookup, pl.filter, pl.listener, pl.init, pl.tied = c.in.Lookup, c.in.Filter, c.in.Listener, c.in.Init, c.in.Tied
 	pl.noKeyring, pl.keyringName = c.in.NoNewKeyring, c.in.Keyring
-	pl.check = c.in.Check || c.in.Gate != ""
+	// What is passed on must be sent behind closeRest, with a batch of its own.
+	pl.check = c.in.Check || c.in.Gate != "" || len(c.in.Files) > 0
 	if pl.files, err = openFiles(c.p, c.in.Files, c.from("--preserve-fds")); err != nil {
 		return err
 	}
@@ -139,7 +140,7 @@ func (c *compiler) process() error {
 func (pl *payload) add() error {
 	for _, part := range []func() error{
 		pl.streams, pl.session, pl.privileged, pl.memoryPolicy, pl.personality, pl.labels, pl.workDir, pl.umask,
-		pl.boundingSet, pl.ids, pl.workDirAgain, pl.checkProgram, pl.tie, pl.passFiles, pl.rlimits, pl.confine, pl.start, pl.listen,
+		pl.boundingSet, pl.ids, pl.workDirAgain, pl.closeRest, pl.checkProgram, pl.tie, pl.passFiles, pl.rlimits, pl.confine, pl.start, pl.listen,
 	} {
 		if err := part(); err != nil {
 			return err

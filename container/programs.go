@@ -2,6 +2,7 @@ package container
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -13,6 +14,21 @@ import (
 type candidate struct {
 	path           string
 	access, folder int // indices of steps in the plan
+}
+
+// firstSlot is the lowest descriptor that a plan can have sent: below are the
+// streams, the control socket and the plan's memory (nsenter/executor.c).
+const firstSlot = 5
+
+// closeRest closes what the steps so far have worked with. Close-on-exec is too
+// late: execve looks the program up first, and its interpreters, and an image
+// may have a link to /proc/self/fd/7/.. in their place; the host's /proc is
+// among the descriptors, and what is above it is the host's root
+// (CVE-2024-21626).
+func (pl *payload) closeRest() error {
+	pl.child(nsenter.Call(nsenter.Child, unix.SYS_CLOSE_RANGE, nsenter.Int(firstSlot), nsenter.Int(uint32(math.MaxUint32)), nsenter.Int(0)).
+		For(pl.fromField("process.args"), "no path of the image leads through a descriptor of the host's"))
+	return nil
 }
 
 // checkProgram looks for the program and for the working directory before the

@@ -21,6 +21,8 @@ func callName(nr uintptr) string { //nolint:cyclop // a table
 		return "openat2"
 	case unix.SYS_OPENAT:
 		return "openat"
+	case unix.SYS_CLOSE_RANGE:
+		return "close_range"
 	case unix.SYS_CLOSE:
 		return "close"
 	case unix.SYS_WRITE:

@@ -33,6 +33,7 @@ func TestCall(t *testing.T) {
 		{call(unix.SYS_OPENAT, fd, str("x"), num(unix.O_TMPFILE|unix.O_WRONLY), num(0o600)),
 			`openat(<root>, "x", O_WRONLY|O_TMPFILE, 0600)`, ""},
 		{call(unix.SYS_CLOSE, num(7)), `close(7)`, ""},
+		{call(unix.SYS_CLOSE_RANGE, num(5), num(1<<32-1), num(0)), `close_range(5, 4294967295, 0)`, ""},
 		{call(unix.SYS_WRITE, fd, str("0 0 4294967295\n"), num(15)), `write(<root>, "0 0 4294967295\n", 15)`, ""},
 		{call(unix.SYS_READ, fd, nsenter.Bytes(nil, "/* one byte */"), num(1)), `read(<root>, /* one byte */, 1)`, ""},
 		{call(unix.SYS_WRITE, fd, nsenter.Bytes([]byte("\x7fELF"), "/* a program */"), num(4)), `write(<root>, /* a program */, 4)`, ""},

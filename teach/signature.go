@@ -38,6 +38,8 @@ func signature(nr uintptr) string { //nolint:cyclop // a table
 		return "dirfd:dirfd path:str mode:access flags:access_at"
 	case unix.SYS_FSETXATTR:
 		return "fd:fd name:str value:str size:int flags:int"
+	case unix.SYS_CLOSE_RANGE:
+		return "first:int last:int flags:int"
 	case unix.SYS_CLOSE, unix.SYS_FCHDIR:
 		return "fd:fd"
 	case unix.SYS_WRITE, unix.SYS_READ:
