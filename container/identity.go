@@ -168,23 +168,35 @@ func openOptional(h *nsenter.Run, open opener, name string) (io.ReadCloser, erro
 	return f, err
 }
 
+// readGroups reads a group file, which somebody may be writing to meanwhile.
+func readGroups(group io.Reader) (string, error) {
+	var text strings.Builder
+	n, err := io.Copy(&text, io.LimitReader(group, maxGroupFile))
+	if err != nil {
+		return "", fmt.Errorf("read /etc/group: %w", err)
+	}
+	if n == maxGroupFile {
+		return "", fmt.Errorf("read /etc/group: it has more than %d bytes", maxGroupFile-1)
+	}
+	return text.String(), nil
+}
+
 // find fills in the identity. Digits are never taken for names.
 func (i *Identity) find(who string, groupAdd []string, passwd io.Reader, group io.Reader) error {
 	// The group file is read twice, for the user's groups and the added ones.
-	var text strings.Builder
-	// Somebody may be writing to it meanwhile.
-	if n, err := io.Copy(&text, io.LimitReader(group, maxGroupFile)); err != nil || n == maxGroupFile {
-		return errors.Join(fmt.Errorf("read /etc/group: larger than %d bytes, or not readable", maxGroupFile-1), err)
+	text, err := readGroups(group)
+	if err != nil {
+		return err
 	}
 	defaults := &user.ExecUser{Home: "/"}
-	found, err := user.GetExecUser(who, defaults, passwd, strings.NewReader(text.String()))
+	found, err := user.GetExecUser(who, defaults, passwd, strings.NewReader(text))
 	if err != nil {
 		return err
 	}
 	if slices.Contains(groupAdd, "") {
 		return fmt.Errorf("look up an additional group: its name is empty")
 	}
-	added, err := user.GetAdditionalGroups(groupAdd, strings.NewReader(text.String()))
+	added, err := user.GetAdditionalGroups(groupAdd, strings.NewReader(text))
 	if err != nil {
 		return err
 	}
