@@ -94,7 +94,6 @@ func (j *joiner) prepare() error {
 	}
 	pl.lookup, pl.filter, pl.listener, pl.tied = j.in.Lookup, j.in.Filter, j.in.Listener, j.in.Tied
 	pl.program, pl.joined, pl.noKeyring, pl.keyringName = j.in.Program, true, j.in.NoNewKeyring, j.in.Keyring
-	pl.check = len(j.in.Files) > 0 // see closeRest
 	if pl.files, err = openFiles(j.p, j.in.Files, fromOf(j.in.From, "--preserve-fds")); err != nil {
 		return err
 	}

@@ -89,8 +89,7 @@ func (c *compiler) prepare() error {
 	}
 	pl.lookup, pl.filter, pl.listener, pl.init, pl.tied = c.in.Lookup, c.in.Filter, c.in.Listener, c.in.Init, c.in.Tied
 	pl.noKeyring, pl.keyringName = c.in.NoNewKeyring, c.in.Keyring
-	// What is passed on must be sent behind closeRest, with a batch of its own.
-	pl.check = c.in.Check || c.in.Gate != "" || len(c.in.Files) > 0
+	pl.check = c.in.Check
 	if pl.files, err = openFiles(c.p, c.in.Files, c.from("--preserve-fds")); err != nil {
 		return err
 	}
@@ -138,6 +137,9 @@ func (c *compiler) process() error {
 // add appends the steps. Their order matters: each one may take away what
 // those before it needed.
 func (pl *payload) add() error {
+	// What the payload shall have beyond closeRest must be sent behind it, with
+	// the batch that follows the check.
+	pl.check = pl.check || pl.gate != nsenter.NoSlot || len(pl.files) > 0
 	for _, part := range []func() error{
 		pl.streams, pl.session, pl.privileged, pl.memoryPolicy, pl.personality, pl.labels, pl.workDir, pl.umask,
 		pl.boundingSet, pl.ids, pl.workDirAgain, pl.closeRest, pl.checkProgram, pl.tie, pl.passFiles, pl.rlimits, pl.confine, pl.start, pl.listen,

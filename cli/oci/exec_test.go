@@ -122,7 +122,11 @@ func TestExecProcessFile(t *testing.T) {
 			if o.code != 0 || !e.Detach || e.PidFile != "/p" || e.ConsoleSocket != "/c" || !e.IgnorePaused || e.SubCgroup != "sub" || e.PreserveFds != 2 || e.PidfdSocket != "/s" || !e.NoSubreaper {
 				t.Errorf("code %d, stderr %q, %+v", o.code, o.stderr, e)
 			}
-			want := &specs.Process{Args: []string{"x"}, Cwd: "/", Terminal: true, User: specs.User{UID: 3, GID: 4}}
+			// What the file leaves out and what confines is the container's.
+			want := &specs.Process{
+				Args: []string{"x"}, Cwd: "/", Terminal: true, User: specs.User{UID: 3, GID: 4},
+				Capabilities: f.spec.Process.Capabilities, Rlimits: f.spec.Process.Rlimits,
+			}
 			if diff := cmp.Diff(want, e.Process); diff != "" {
 				t.Error(diff)
 			}
