@@ -45,6 +45,11 @@ func (m *Masker) Hide(dest string) error {
 	t, ok := m.a.childParent(dest)
 	if !ok {
 		file, dir := m.inRoot(dest, "linux.maskedPaths")
+		if m.empty == nsenter.NoSlot {
+			// Whether there is such a folder shows later: the empty one must be
+			// attached to be copied from all the same (see cover).
+			m.a.stash = append(m.a.stash, m.emptyFolder())
+		}
 		if err := m.cover(file, dest, File); err != nil {
 			return err
 		}

@@ -145,6 +145,9 @@ func TestIDMappedMounts(t *testing.T) {
 		{"into the container", true, specs.Mount{Options: []string{"bind", "idmap"}, UIDMappings: []specs.LinuxIDMapping{{HostID: mapBase + 50, Size: 10}}, GIDMappings: []specs.LinuxIDMapping{{HostID: mapBase + 60, Size: 10}}}, "test $(stat -c %u:%g /data/mark) = 53:63", 0},
 	} {
 		t.Run(x.name, func(t *testing.T) {
+			if x.name == "recursive" {
+				needKernel(t, kernelTmpfsMaps, "a tmpfs with mapped ids")
+			}
 			dir := openDirFor(t)
 			b := &box{root: dir + "/layer", mapped: x.mapped}
 			moveCopy(t, base, b.root)

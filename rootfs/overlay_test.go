@@ -40,6 +40,15 @@ func TestOverlay(t *testing.T) {
 // 6.8, the other way is in all of them.
 func overlayWays(t *testing.T) []bool {
 	t.Helper()
+	if hostKernel(t) < kernelLowerdirPlus {
+		return []bool{false}
+	}
+	return []bool{true, false}
+}
+
+// hostKernel is this machine's kernel, as 1000*major+minor.
+func hostKernel(t *testing.T) int {
+	t.Helper()
 	var name unix.Utsname
 	if err := unix.Uname(&name); err != nil {
 		t.Fatal(err)
@@ -48,10 +57,19 @@ func overlayWays(t *testing.T) []bool {
 	if _, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor); err != nil {
 		t.Fatal(err)
 	}
-	if major < 6 || major == 6 && minor < 8 {
-		return []bool{false}
+	return 1000*major + minor
+}
+
+// kernelTmpfsMaps is the version since which a tmpfs can be mounted with its
+// ids mapped.
+const kernelTmpfsMaps = 6003
+
+// needKernel skips what the kernel itself cannot do.
+func needKernel(t *testing.T, version int, what string) {
+	t.Helper()
+	if hostKernel(t) < version {
+		t.Skipf("by design: %s needs Linux %d.%d", what, version/1000, version%1000)
 	}
-	return []bool{true, false}
 }
 
 // kernelOf is a version that has lowerdir+, or not.

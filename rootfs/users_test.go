@@ -53,6 +53,9 @@ func TestUserNamespace(t *testing.T) {
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			b := x.box
+			if b.kernel == kernelLayersByFd {
+				needKernel(t, kernelLayersByFd, "handing layers over as descriptors")
+			}
 			dir := openDirFor(t)
 			b.root, b.mapped, b.terminal, b.workDir = dir+"/layer", true, true, "/made/deep/cwd"
 			moveCopy(t, base, b.root)
@@ -174,6 +177,9 @@ func TestLockedFlags(t *testing.T) {
 		{"mapped", `! mount -o remount,bind,rw none /data && ! touch /data/x && test "$(stat -c %u /data/mark)" = 0`, []string{"rbind", "idmap"}},
 	} {
 		t.Run(x.name, func(t *testing.T) {
+			if x.name == "mapped" {
+				needKernel(t, kernelTmpfsMaps, "a tmpfs with mapped ids")
+			}
 			dir := openDirFor(t)
 			moveCopy(t, base, dir+"/layer")
 			chownTree(t, dir+"/layer", mapBase)
