@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -216,23 +217,13 @@ func annotated(name, text string) (Property, error) {
 // microseconds converts seconds of any number type.
 func microseconds(value any) (uint64, error) {
 	var seconds float64
-	switch n := value.(type) {
-	case byte:
-		seconds = float64(n)
-	case int16:
-		seconds = float64(n)
-	case uint16:
-		seconds = float64(n)
-	case int32:
-		seconds = float64(n)
-	case uint32:
-		seconds = float64(n)
-	case int64:
-		seconds = float64(n)
-	case uint64:
-		seconds = float64(n)
-	case float64:
-		seconds = n
+	switch v := reflect.ValueOf(value); {
+	case v.CanInt():
+		seconds = float64(v.Int())
+	case v.CanUint():
+		seconds = float64(v.Uint())
+	case v.CanFloat():
+		seconds = v.Float()
 	default:
 		return 0, fmt.Errorf("%v is no number of seconds: %w", value, ErrProperty)
 	}
