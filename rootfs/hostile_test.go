@@ -70,6 +70,26 @@ func TestHostileRootItself(t *testing.T) {
 	}
 }
 
+// TestReadOnlyBindIsNotMadeIn leads a mount point into a bind mount that is to
+// be read-only, by its path and by a link of the image: the host's folder stays
+// as it is.
+func TestReadOnlyBindIsNotMadeIn(t *testing.T) {
+	root := boxRoot(t)
+	link(t, root, "way", "/data")
+	for _, option := range []string{"ro", "rro"} {
+		for _, dest := range []string{"/data/made", "/way/made"} {
+			source := t.TempDir()
+			b := &box{root: root, mounts: append(defaults(), bind(source, "/data", "rbind", option), tmpfs(dest))}
+			if out, err := b.run(t, "true"); !errors.Is(err, unix.EROFS) {
+				t.Errorf("%s, %s: %v, want %v\n%s", option, dest, err, unix.EROFS, out)
+			}
+			if _, err := os.Lstat(source + "/made"); err == nil {
+				t.Errorf("%s, %s: a folder was made in the source", option, dest)
+			}
+		}
+	}
+}
+
 // copyRoot links a tree anew, which is quicker than copying it.
 func copyRoot(t testing.TB, from string) string {
 	t.Helper()

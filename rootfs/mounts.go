@@ -80,11 +80,13 @@ func (a *Assembly) bind(m specs.Mount, o options, from string) error {
 	}
 	// The recursive ones count last, whichever step comes last.
 	o.set &^= o.recClear
+	// Also read-only, and at once: what is bound belongs to the host, so mount
+	// points of later mounts are not made in it, whatever links lead there.
 	if o.set|o.clear != 0 {
-		a.afterPoints(setattr(nsenter.Host, slot, false, o.set, o.clear, 0).On(m.Destination).For(from, "the options of this mount"), o.set)
+		a.host(setattr(nsenter.Host, slot, false, o.set, o.clear, 0).On(m.Destination).For(from, "the options of this mount"))
 	}
 	if o.recSet|o.recClear != 0 {
-		a.afterPoints(setattr(nsenter.Host, slot, true, o.recSet, o.recClear, 0).On(m.Destination).For(from, "these options hold for the mounts below it too"), o.recSet)
+		a.host(setattr(nsenter.Host, slot, true, o.recSet, o.recClear, 0).On(m.Destination).For(from, "these options hold for the mounts below it too"))
 	}
 	a.propagate(slot, o, m.Destination, from)
 	if m.Destination == "/dev" {
@@ -111,16 +113,6 @@ func (a *Assembly) propagate(slot nsenter.Slot, o options, dest, from string) {
 	if o.propagation == unix.MS_UNBINDABLE {
 		a.unbindable = append(a.unbindable, unbindable{slot, dest, from, o.recPropagation})
 	}
-}
-
-// afterPoints makes a step at once, or, when it makes a mount read-only, once
-// every mount point is made.
-func (a *Assembly) afterPoints(s nsenter.Step, set uint64) {
-	if set&unix.MOUNT_ATTR_RDONLY != 0 {
-		a.readOnly = append(a.readOnly, s)
-		return
-	}
-	a.host(s)
 }
 
 // remount changes a mount that is planned already, as MS_REMOUNT does: the
