@@ -120,6 +120,10 @@ func (v *visitor) compile(id string) error {
 	if err != nil {
 		return err
 	}
+	rdt, err := enterResctrl(id, spec)
+	if err != nil {
+		return err
+	}
 	process := *v.o.Process
 	process.Env = withListenEnv(process.Env, env)
 	if !v.o.Detach {
@@ -128,8 +132,8 @@ func (v *visitor) compile(id string) error {
 	spec.Process = &process
 	v.compiled, err = container.CompileJoin(container.JoinInput{
 		Host: host, ID: id, Spec: spec, Payload: v.rec.Payload, Groups: v.groups, Filter: filter, Files: files,
-		Listener: v.agent.listener(v.state()),
-		Keyring:  keyring(id), NoNewKeyring: v.rec.NoNewKeyring,
+		Resctrl: rdt, Listener: v.agent.listener(v.state()),
+		Keyring: keyring(id), NoNewKeyring: v.rec.NoNewKeyring,
 	})
 	if err != nil {
 		return err

@@ -142,11 +142,15 @@ func (x *hookRunner) plan(kind string, hook specs.Hook, pid int) (*nsenter.Plan,
 	if err != nil {
 		return nil, err
 	}
+	rdt, err := enterResctrl(x.about.ID, x.spec)
+	if err != nil {
+		return nil, err
+	}
 	about := x.about
 	about.Status, about.Pid = x.status(kind), pid
 	return container.CompileStartHook(container.JoinInput{
 		Host: host, ID: x.about.ID, Spec: x.spec, Payload: payload, Groups: groups, Filter: filter, Keyring: keyring(x.about.ID), NoNewKeyring: x.noNewKeyring,
-		Listener: lateListener(x.spec.Linux.Seccomp, about),
+		Listener: lateListener(x.spec.Linux.Seccomp, about), Resctrl: rdt,
 	}, hook)
 }
 

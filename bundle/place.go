@@ -104,7 +104,7 @@ func (m *maker) placeInResctrl(in *container.Input) error {
 		return err
 	}
 	m.resctrl = group
-	in.Resctrl = &container.HostStep{Text: "put the container into its resctrl group", Target: group.Dir(), Do: group.Join}
+	in.Resctrl = resctrlStep(group, group.Join)
 	return nil
 }
 
@@ -115,6 +115,24 @@ func resctrlGroup(id string, rdt *specs.LinuxIntelRdt) (*resctrl.Group, error) {
 		return nil, fmt.Errorf("linux.intelRdt: %w", err)
 	}
 	return fs.Group(id, rdt)
+}
+
+// enterResctrl is the step that puts one more program into the resctrl group
+// that the container has; nil for none.
+func enterResctrl(id string, spec *specs.Spec) (*container.HostStep, error) {
+	if spec.Linux == nil || spec.Linux.IntelRdt == nil {
+		return nil, nil
+	}
+	group, err := resctrlGroup(id, spec.Linux.IntelRdt)
+	if err != nil {
+		return nil, err
+	}
+	return resctrlStep(group, group.Enter), nil
+}
+
+// resctrlStep puts a container's program into its group.
+func resctrlStep(group *resctrl.Group, do func(pid int) error) *container.HostStep {
+	return &container.HostStep{Text: "put the container into its resctrl group", Target: group.Dir(), Do: do}
 }
 
 // leaveResctrl removes what the container had in resctrl.

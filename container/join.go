@@ -26,6 +26,9 @@ type JoinInput struct {
 	Payload state.Process
 	// Groups are the cgroups that it joins.
 	Groups *cgroup.Manager
+	// Resctrl, when there is one, puts the program into the container's resctrl
+	// group.
+	Resctrl *HostStep
 	// Filter, Listener, Lookup, GroupAdd, Tied, NoNewKeyring, Keyring, Files
 	// and From are as in Input.
 	Filter       seccomp.Program
@@ -131,6 +134,9 @@ func (j *joiner) open(placement cgroup.Placement) {
 	}
 	j.p.Add(nsenter.Control(nsenter.Host, nsenter.OpSpawn, "clone and execute berth anew as the executor", args...).
 		For(from, "the process that becomes the program, born in the container's cgroup"))
+	if j.in.Resctrl != nil {
+		j.p.Add(j.in.Resctrl.step("linux.intelRdt", resctrlWhy))
+	}
 }
 
 // identify decides who the program runs as.

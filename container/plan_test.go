@@ -435,3 +435,31 @@ func FuzzCompile(f *testing.F) {
 		}
 	})
 }
+
+// TestJoinResctrl: one more program of a container is put into its resctrl
+// group before it has done anything, so what it forks is in there, too.
+func TestJoinResctrl(t *testing.T) {
+	host := hosts()["v1-6.18"]
+	groups, err := cgroup.Open(host.Cgroup, []string{"/sys/fs/cgroup/memory/berth/ID"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := container.JoinInput{
+		Host: host, ID: "ID", Spec: input(host).Spec, Groups: groups,
+		Resctrl: &container.HostStep{Text: "enter the group", Target: "/group", Do: func(int) error { return nil }},
+	}
+	compiled, err := container.CompileJoin(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := compiled.Plan.Steps
+	entered := slices.IndexFunc(steps, func(s nsenter.Step) bool { return s.Target == "/group" })
+	if entered < 0 || steps[entered].From != "linux.intelRdt" {
+		t.Fatalf("step %d of %d enters the group", entered, len(steps))
+	}
+	for _, s := range steps[:entered] {
+		if s.Who == nsenter.Child {
+			t.Errorf("the child has done this before: %s %s", s.Text, s.Target)
+		}
+	}
+}

@@ -16,10 +16,10 @@ type HostStep struct {
 	Do func(pid int) error
 }
 
-// hostStep adds a host step that acts on the child.
-func (c *compiler) hostStep(s *HostStep, from, why string) {
+// step is the plan's step that acts on the child.
+func (s *HostStep) step(from, why string) nsenter.Step {
 	do := s.Do
-	c.p.Add(nsenter.Do(s.Text, func(h *nsenter.Run) error { return do(h.Pid()) }).On(s.Target).For(from, why))
+	return nsenter.Do(s.Text, func(h *nsenter.Run) error { return do(h.Pid()) }).On(s.Target).For(from, why)
 }
 
 // cgroup makes the group and sets its limits before any process exists, unless
@@ -39,9 +39,11 @@ func (c *compiler) scope() error {
 	if c.in.Scope == nil {
 		return nil
 	}
-	c.hostStep(c.in.Scope, c.from("linux.cgroupsPath"), "systemd makes the group, knows of it, and leaves what is below to the container")
+	c.p.Add(c.in.Scope.step(c.from("linux.cgroupsPath"), "systemd makes the group, knows of it, and leaves what is below to the container"))
 	return c.groups()
 }
+
+const resctrlWhy = "the child and what it forks share caches and memory bandwidth by this group's rules"
 
 // resctrl shares out caches and memory bandwidth.
 func (c *compiler) resctrl() error {
@@ -51,6 +53,6 @@ func (c *compiler) resctrl() error {
 	case c.in.Resctrl == nil:
 		return fmt.Errorf("linux.intelRdt: not supported for containers of this kind")
 	}
-	c.hostStep(c.in.Resctrl, c.from("linux.intelRdt"), "the child and what it forks share caches and memory bandwidth by this group's rules")
+	c.p.Add(c.in.Resctrl.step(c.from("linux.intelRdt"), resctrlWhy))
 	return nil
 }

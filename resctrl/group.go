@@ -135,7 +135,7 @@ func (g *Group) Join(pid int) error {
 		return fmt.Errorf("linux.intelRdt.closID: make class of service: %w", err)
 	}
 	if err = g.set(made); err == nil {
-		err = g.enter(pid)
+		err = g.Enter(pid)
 	}
 	if err != nil && made {
 		_ = unix.Rmdir(g.Dir())
@@ -161,8 +161,9 @@ func (g *Group) set(made bool) error {
 	return nil
 }
 
-// enter puts a process into the class of service and its monitoring group.
-func (g *Group) enter(pid int) error {
+// Enter puts a process into the class of service, which is there, and into the
+// container's monitoring group. Processes that it forks later follow.
+func (g *Group) Enter(pid int) error {
 	if err := write(filepath.Join(g.Dir(), "tasks"), strconv.Itoa(pid)); err != nil {
 		return fmt.Errorf("linux.intelRdt: %w", err)
 	}

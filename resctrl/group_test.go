@@ -93,6 +93,10 @@ func TestOwnClass(t *testing.T) {
 	if err := g.Check(); err != nil {
 		t.Errorf("a leftover: %v", err)
 	}
+	// One more program of the container: the schemas stay as they were.
+	if err := g.Enter(77); err != nil || read(t, dir+"/tasks") != "77" || read(t, dir+"/mon_groups/c1/tasks") != "77" {
+		t.Errorf("%v: %q", err, read(t, dir+"/tasks"))
+	}
 	if err := g.Update(&specs.LinuxIntelRdt{Schemata: []string{"L3:0=3;1=3"}}); err != nil || !strings.HasPrefix(read(t, dir+"/schemata"), "L3:0=3;1=3") {
 		t.Error(err)
 	}
