@@ -68,8 +68,8 @@ func (m *maker) make(ctx context.Context) error {
 	if err := checkID(m.id); err != nil {
 		return err
 	}
-	if _, err := os.Lstat(m.r.statePath(m.id)); err == nil {
-		return fmt.Errorf("%w: %s", ErrExists, m.id) // claim decides for good
+	if err := m.checkFree(); err != nil {
+		return err
 	}
 	if err := m.r.prepare(); err != nil {
 		return err
@@ -100,6 +100,14 @@ func (m *maker) make(ctx context.Context) error {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, m.undo(ctx, err))
 		}
+	}
+	return nil
+}
+
+// checkFree refuses an id that is taken. claim decides for good.
+func (m *maker) checkFree() error {
+	if _, err := os.Lstat(m.r.statePath(m.id)); err == nil {
+		return fmt.Errorf("%w: %s", ErrExists, m.id)
 	}
 	return nil
 }

@@ -48,6 +48,9 @@ func (m *maker) checkVacant(ctx context.Context) error {
 		return err
 	}
 	if len(pids) > 0 {
+		if err := m.checkFree(); err != nil {
+			return err // another creator of this id was quicker, and they are its
+		}
 		return fmt.Errorf("linux.cgroupsPath: process %d is in the group %s: %w", pids[0], m.groups.Dirs()[0], cgroup.ErrBusy)
 	}
 	return nil
