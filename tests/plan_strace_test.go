@@ -278,7 +278,8 @@ func straceEvents(t *testing.T, log string) sides {
 }
 
 // sealCalls finds the calls of nsenter's seal: an overlay of two lower layers
-// given by descriptor, on one thread.
+// given by descriptor. They go by the number of the context, which nobody else
+// has while it is open, as a goroutine may change threads between two calls.
 func sealCalls(calls []*seenCall, host map[int]bool) map[*seenCall]bool {
 	found := map[*seenCall]bool{}
 	for i, c := range calls {
@@ -286,16 +287,16 @@ func sealCalls(calls []*seenCall, host map[int]bool) map[*seenCall]bool {
 			continue
 		}
 		fd := c.event.args[0]
-		same := func(o *seenCall, name string) bool { return o.tid == c.tid && o.event.name == name }
+		ours := func(o *seenCall, name string) bool { return host[o.tid] && o.event.name == name }
 		for _, o := range slices.Backward(calls[:i]) {
-			if same(o, "fsopen") && o.result == fd && o.event.args[0] == `"overlay"` {
+			if ours(o, "fsopen") && o.result == fd && o.event.args[0] == `"overlay"` {
 				found[o], found[c] = true, true
 				break
 			}
 		}
 		wanted := []string{"fsconfig", "fsmount"}
 		for _, o := range calls[i+1:] {
-			if len(wanted) > 0 && same(o, wanted[0]) && o.event.args[0] == fd {
+			if len(wanted) > 0 && ours(o, wanted[0]) && o.event.args[0] == fd {
 				found[o] = true
 				wanted = wanted[1:]
 			}
