@@ -54,6 +54,7 @@ type invocation struct {
 	path    string
 	options []*option
 	run     action
+	help    bool
 	flags   []string
 	words   []string
 }
@@ -62,7 +63,7 @@ type invocation struct {
 func (s *session) invoke(c *command, args []string) (*invocation, error) {
 	inv := &invocation{command: c, path: s.path(c)}
 	inv.options, inv.run = c.build(s)
-	inv.options = append(inv.options, helpOption(inv.options))
+	inv.options = append(inv.options, helpOption(&inv.help, inv.options))
 	var err error
 	inv.flags, inv.words, err = newVocabulary(inv.options).arrange(args, c.mixed)
 	if err != nil {
@@ -72,15 +73,14 @@ func (s *session) invoke(c *command, args []string) (*invocation, error) {
 }
 
 // helpOption is --help, and -h where that is not the host name.
-func helpOption(options []*option) *option {
-	var asked bool // urfave finds the value by the flag's name
+func helpOption(asked *bool, options []*option) *option {
 	words := "h,help"
 	for _, o := range options {
 		if o.short == "h" {
 			words = "help"
 		}
 	}
-	return switchOption(&asked, words, "Print usage")
+	return switchOption(asked, words, "Print usage")
 }
 
 func (i *invocation) misuse(code int, text string) *usageError {
@@ -98,6 +98,9 @@ func (i *invocation) urfave() *urfave.Command {
 		Flags: flags, HideHelp: true, CustomHelpTemplate: commandHelp,
 		OnUsageError: func(_ *urfave.Context, err error, _ bool) error { return i.badValue(err) },
 		Action: func(c *urfave.Context) error {
+			if i.help {
+				return urfave.ShowSubcommandHelp(c)
+			}
 			args := c.Args().Slice()
 			if text := i.miscounted(len(args)); text != "" {
 				return i.misuse(exitFailed, text)

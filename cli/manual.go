@@ -39,7 +39,7 @@ func (s *session) page(c *command) string {
 	fmt.Fprintf(&b, "\n# DESCRIPTION\n\n%s\n", escape(c.about))
 	options, _ := c.build(s)
 	b.WriteString("\n# OPTIONS\n")
-	for _, o := range sortOptions(append(options, helpOption(options))) {
+	for _, o := range sortOptions(append(options, helpOption(new(bool), options))) {
 		fmt.Fprintf(&b, "\n%s\n:   %s\n", o.synopsis(), escape(o.usage))
 	}
 	b.WriteString(exitStatus(c))

@@ -146,12 +146,9 @@ type optionValue struct{ o *option }
 
 func (v optionValue) IsBoolFlag() bool { return v.o.isSwitch() }
 
-func (v optionValue) String() string {
-	if v.o == nil { // package flag asks the zero value
-		return ""
-	}
-	return v.o.text
-}
+// String is for package flag's own help, which nobody gets to see, and for
+// urfave's look for a help flag, which takes words behind it for its topic.
+func (v optionValue) String() string { return "" }
 
 func (v optionValue) Set(s string) error {
 	if err := v.o.set(s); err != nil {

@@ -217,6 +217,9 @@ func TestHelp(t *testing.T) {
 		if viaHelp := w.berth(t, "help", c.name).out; viaHelp != own {
 			t.Errorf("help %s differs from %s --help", c.name, c.name)
 		}
+		if withWords := w.berth(t, c.name, "--help", "a", "b", "c").out; withWords != own {
+			t.Errorf("%s --help prints another text when words follow: %q", c.name, withWords)
+		}
 	}
 	if out := w.berth(t, "run", "--help").out; !strings.Contains(out, "  -h, --hostname string ") || !strings.Contains(out, "      --help ") {
 		t.Errorf("run --help: -h is not the host name:\n%s", out)
@@ -232,7 +235,7 @@ func TestFlagsAreUnique(t *testing.T) {
 	for _, c := range commands() {
 		options, _ := c.build(newSession(Process{LookupEnv: os.LookupEnv}))
 		seen := map[string]bool{}
-		for _, o := range append(options, helpOption(options)) {
+		for _, o := range append(options, helpOption(new(bool), options)) {
 			if o.usage == "" {
 				t.Errorf("%s --%s has no help", c.name, o.name)
 			}
