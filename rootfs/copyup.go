@@ -8,6 +8,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -152,6 +153,11 @@ func (c *copier) file(dir int, name, to string, st *unix.Stat_t) error {
 	if other, err := notRegular(in); err != nil || other {
 		return errors.Join(err, unix.EINVAL)
 	}
+	// A child that is started meanwhile has a copy of every descriptor until it
+	// executes. One that is open for writing would keep the mount from becoming
+	// read-only (EBUSY).
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	out, err := unix.Openat(c.root, to, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return err

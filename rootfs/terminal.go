@@ -57,7 +57,7 @@ func (a *Assembly) console(t Terminal) {
 	console := a.plan.NewSlot("console")
 	at := a.plan.NewSlot("mount point /dev/console")
 	if a.dev != nsenter.NoSlot && !a.covered("/dev/console") {
-		a.host(nsenter.Call(nsenter.Host, unix.SYS_OPENAT, nsenter.Fd(a.dev), nsenter.Str("console"), nsenter.Int(unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_CLOEXEC), nsenter.Int(0o600)).
+		a.host(nsenter.Call(nsenter.Host, unix.SYS_OPENAT, nsenter.Fd(a.dev), nsenter.Str("console"), nsenter.Int(unix.O_CREAT|unix.O_EXCL|unix.O_RDONLY|unix.O_CLOEXEC), nsenter.Int(0o600)).
 			Tolerate(unix.EEXIST).To(at).On("/dev/console").For(from, "a mount point for the terminal"))
 	} else {
 		count := len(a.trees)

@@ -235,7 +235,9 @@ func makeName(dir int, name string, file bool) error {
 	if !file {
 		return unix.Mkdirat(dir, name, 0o755)
 	}
-	fd, err := unix.Openat(dir, name, unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o644)
+	// Not for writing: a child that is being started has a copy of every
+	// descriptor until it executes, and the mount may become read-only meanwhile.
+	fd, err := unix.Openat(dir, name, unix.O_CREAT|unix.O_EXCL|unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o644)
 	if err == nil {
 		unix.Close(fd)
 	}
