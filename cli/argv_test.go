@@ -4,17 +4,19 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"berth/cli/option"
 )
 
-func testVocabulary() vocabulary {
+func testOptions() []*option.Option {
 	var b bool
 	var s string
-	trace := textOption(&s, "trace", "text|json", "")
-	trace.implied = "text"
-	return newVocabulary([]*option{
-		switchOption(&b, "i,interactive", ""), switchOption(&b, "t,tty", ""), switchOption(&b, "rm", ""),
-		textOption(&s, "e,env", "list", ""), textOption(&s, "network|net", "string", ""), trace,
-	})
+	trace := option.Text(&s, "trace", "text|json", "")
+	trace.Implied = "text"
+	return []*option.Option{
+		option.Switch(&b, "i,interactive", ""), option.Switch(&b, "t,tty", ""), option.Switch(&b, "rm", ""),
+		option.Text(&s, "e,env", "list", ""), option.Text(&s, "network,net", "string", ""), trace,
+	}
 }
 
 func TestArrange(t *testing.T) {
@@ -43,7 +45,7 @@ func TestArrange(t *testing.T) {
 		{name: "nothing"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			flags, words, err := testVocabulary().arrange(strings.Fields(tt.args), tt.mixed)
+			flags, words, err := option.Arrange(testOptions(), strings.Fields(tt.args), tt.mixed, readFlag)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -72,7 +74,7 @@ func TestArrangeRefuses(t *testing.T) {
 		"-interact":  "unknown shorthand flag: 'n' in -interact",
 		"--rm -- -x": "",
 	} {
-		_, _, err := testVocabulary().arrange(strings.Fields(args), false)
+		_, _, err := option.Arrange(testOptions(), strings.Fields(args), false, readFlag)
 		switch {
 		case want == "" && err != nil:
 			t.Errorf("%s: %v", args, err)
@@ -90,14 +92,14 @@ func FuzzArrange(f *testing.F) {
 	f.Add("-=\n--net", true)
 	f.Fuzz(func(t *testing.T, input string, mixed bool) {
 		args := strings.Split(input, "\n")
-		v := testVocabulary()
-		flags, words, err := v.arrange(args, mixed)
+		options := testOptions()
+		flags, words, err := option.Arrange(options, args, mixed, readFlag)
 		if err != nil {
 			return
 		}
 		for _, flag := range flags {
 			name, _, ok := strings.Cut(strings.TrimPrefix(flag, "--"), "=")
-			if !ok || v[name] == nil || v[name].name != name {
+			if !ok || !slices.ContainsFunc(options, func(o *option.Option) bool { return o.Name == name }) {
 				t.Errorf("%q gave %q", args, flag)
 			}
 		}

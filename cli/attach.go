@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"berth/cli/option"
+	"berth/cli/status"
 	"berth/container"
 )
 
@@ -13,13 +15,13 @@ func attachCommand() *command {
 		args: "[OPTIONS] CONTAINER", short: "Attach local standard input, output, and error streams to a running container",
 		about: "Attach joins the streams of a running container, passes signals on, and exits with the program's status. The detach keys, ctrl-p ctrl-q, leave it running; the status is 0 then.",
 		min:   1, max: 1, mixed: true,
-		build: func(s *session) ([]*option, action) {
+		build: func(s *session) ([]*option.Option, action) {
 			o := container.AttachOptions{}
 			proxy := true
-			return []*option{
-					textOption(&o.DetachKeys, "detach-keys", "string", "Override the key sequence for detaching a container"),
-					switchOption(&o.NoStdin, "no-stdin", "Do not attach STDIN"),
-					switchOption(&proxy, "sig-proxy", "Proxy all received signals to the process (default true)"),
+			return []*option.Option{
+					option.Text(&o.DetachKeys, "detach-keys", "string", "Override the key sequence for detaching a container"),
+					option.Switch(&o.NoStdin, "no-stdin", "Do not attach STDIN"),
+					option.Switch(&proxy, "sig-proxy", "Proxy all received signals to the process (default true)"),
 				}, func(ctx context.Context, args []string) error {
 					o.NoSigProxy = !proxy
 					return s.attach(ctx, args[0], o)
@@ -51,7 +53,7 @@ func (s *session) attach(ctx context.Context, ref string, o container.AttachOpti
 		return err
 	}
 	b.settled(ctx, v.ID, left)
-	return exitWith(code)
+	return status.Exit(code)
 }
 
 // settled waits until the end of a container that was attached to is on record:

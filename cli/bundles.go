@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"berth/cli/oci"
+	"berth/cli/option"
+	"berth/cli/status"
 )
 
 // bundlesCommand is the other command line, for the lists of this one: its words
@@ -13,7 +15,7 @@ func bundlesCommand() *command {
 		name: "oci", category: categoryOther, manual: "berth-oci(8)",
 		args: "[GLOBAL OPTIONS] COMMAND [OPTIONS] [ARG...]", short: "Run containers from OCI bundles, as runc and crun do",
 		max: unlimited,
-		build: func(s *session) ([]*option, action) {
+		build: func(s *session) ([]*option.Option, action) {
 			return nil, s.bundles
 		},
 	}
@@ -21,7 +23,7 @@ func bundlesCommand() *command {
 
 // bundles hands a command line over.
 func (s *session) bundles(ctx context.Context, args []string) error {
-	return exitWith(oci.Main(ctx, oci.Process{
+	return status.Exit(oci.Main(ctx, oci.Process{
 		Args: append([]string{s.program, "oci"}, args...), LookupEnv: s.env, Stdio: s.stdio, Version: s.version,
 	}))
 }

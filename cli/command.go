@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	urfave "github.com/urfave/cli/v2"
+
+	"berth/cli/option"
 )
 
 // action is what a command does with its positional arguments.
@@ -42,7 +45,7 @@ type command struct {
 	hidden bool
 	// build makes the flags, and the action that sees their values. It runs for
 	// the invoked command only.
-	build func(s *session) ([]*option, action)
+	build func(s *session) ([]*option.Option, action)
 }
 
 // path is what the user types for a command: "berth run".
@@ -52,7 +55,7 @@ func (s *session) path(c *command) string { return s.program + " " + s.group + c
 type invocation struct {
 	*command
 	path    string
-	options []*option
+	options []*option.Option
 	run     action
 	help    bool
 	flags   []string
@@ -65,7 +68,7 @@ func (s *session) invoke(c *command, args []string) (*invocation, error) {
 	inv.options, inv.run = c.build(s)
 	inv.options = append(inv.options, helpOption(&inv.help, inv.options))
 	var err error
-	inv.flags, inv.words, err = newVocabulary(inv.options).arrange(args, c.mixed)
+	inv.flags, inv.words, err = option.Arrange(inv.options, args, c.mixed, readFlag)
 	if err != nil {
 		return nil, inv.misuse(exitBerth, err.Error())
 	}
@@ -73,14 +76,14 @@ func (s *session) invoke(c *command, args []string) (*invocation, error) {
 }
 
 // helpOption is --help, and -h where that is not the host name.
-func helpOption(asked *bool, options []*option) *option {
+func helpOption(asked *bool, options []*option.Option) *option.Option {
 	words := "h,help"
 	for _, o := range options {
-		if o.short == "h" {
+		if slices.Contains(o.Forms(), "h") {
 			words = "help"
 		}
 	}
-	return switchOption(asked, words, "Print usage")
+	return option.Switch(asked, words, "Print usage")
 }
 
 func (i *invocation) misuse(code int, text string) *usageError {
@@ -89,13 +92,9 @@ func (i *invocation) misuse(code int, text string) *usageError {
 
 // urfave returns the command as urfave runs it.
 func (i *invocation) urfave() *urfave.Command {
-	flags := make([]urfave.Flag, len(i.options))
-	for n, o := range i.options {
-		flags[n] = o
-	}
 	return &urfave.Command{
 		Name: i.name, Usage: i.short, UsageText: strings.TrimSpace(i.path + " " + i.args),
-		Flags: flags, HideHelp: true, CustomHelpTemplate: commandHelp,
+		Flags: option.Flags(i.options), HideHelp: true, CustomHelpTemplate: commandHelp,
 		OnUsageError: func(_ *urfave.Context, err error, _ bool) error { return i.badValue(err) },
 		Action: func(c *urfave.Context) error {
 			if i.help {
@@ -113,8 +112,8 @@ func (i *invocation) urfave() *urfave.Command {
 // badValue replaces package flag's wording of a refused value.
 func (i *invocation) badValue(err error) error {
 	for _, o := range i.options {
-		if o.refused != nil {
-			err = o.refused
+		if value, why := o.Refused(); why != nil {
+			err = fmt.Errorf("invalid argument %q for %q flag: %w", value, o.Label(), why)
 		}
 	}
 	misuse := i.misuse(exitBerth, err.Error())

@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"fmt"
+
+	"berth/cli/option"
 )
 
 func createCommand() *command {
@@ -11,12 +13,12 @@ func createCommand() *command {
 		args: "[OPTIONS] IMAGE [COMMAND] [ARG...]", short: "Create a new container",
 		about: "Create makes a container without starting it, and prints its ID. It takes the flags of run(1) that describe a container.",
 		min:   1, max: unlimited, starts: true,
-		build: func(s *session) ([]*option, action) {
+		build: func(s *session) ([]*option.Option, action) {
 			var c creation
 			options := c.options()
 			// Who creates attaches later; docker takes the flag, and so do scripts.
 			var attach []string
-			options = append(options, parsedListOption(&attach, parseStream, "a,attach", "list", "Attach to STDIN, STDOUT or STDERR"))
+			options = append(options, option.ParsedList(&attach, parseStream, "a,attach", "list", "Attach to STDIN, STDOUT or STDERR"))
 			return sortOptions(options), func(ctx context.Context, args []string) error {
 				return began(s.create(ctx, &c, args))
 			}

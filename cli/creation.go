@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"berth/cli/option"
 	"berth/image"
 	"berth/state"
 )
@@ -16,7 +17,7 @@ import (
 // flagGroup is a set of flags that belong together. check looks at the flags
 // alone, apply writes them into the container and may touch the host's files.
 type flagGroup interface {
-	options() []*option
+	options() []*option.Option
 	check() error
 	apply(d *draft) error
 }
@@ -41,8 +42,8 @@ func (c *creation) groups() []flagGroup {
 	return []flagGroup{&c.security, &c.identity, &c.process, &c.mounts, &c.memory, &c.cpu, &c.blkio, &c.log}
 }
 
-func (c *creation) options() []*option {
-	list := make([]*option, 0, 80)
+func (c *creation) options() []*option.Option {
+	list := make([]*option.Option, 0, 80)
 	for _, g := range c.groups() {
 		list = append(list, g.options()...)
 	}
@@ -50,8 +51,8 @@ func (c *creation) options() []*option {
 }
 
 // sortOptions puts options into the order of the help.
-func sortOptions(list []*option) []*option {
-	slices.SortFunc(list, func(a, b *option) int { return strings.Compare(a.name, b.name) })
+func sortOptions(list []*option.Option) []*option.Option {
+	slices.SortFunc(list, func(a, b *option.Option) int { return strings.Compare(a.Name, b.Name) })
 	return list
 }
 

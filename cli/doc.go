@@ -2,15 +2,11 @@
 // what they print, and the status they exit with.
 //
 // A [command] is a row of data (its words, its usage line, its flags) with one
-// function; a file holds one command. Flags are read by urfave/cli/v2, but for
-// two things that scripts written for docker rely on and it does not know:
-//
-//	argv ──arrange──▶ --name=value … -- positionals ──urfave──▶ option.Set ──▶ run
-//
-// arrange spells every flag out by docker's rules (-it, -e K=V, -m64m, where
-// flags stop) and words its refusals as docker does; and only the command that
-// was called is given to urfave, so that the price of sixty flags is not paid
-// by every command.
+// function; a file holds one command. Flags are read as package option draws it,
+// by docker's rules (-it, -e K=V, -m64m, where flags stop), which urfave/cli/v2
+// does not know; refusals are worded as docker does. Only the command that was
+// called is given to urfave, so that the price of sixty flags is not paid by
+// every command.
 //
 // The package guarantees that flags write straight into the OCI spec of a
 // [container.Config]: a group of flags (identityFlags, memoryFlags, …) owns

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"berth/cli/status"
 	"berth/container"
 )
 
@@ -18,30 +19,6 @@ const (
 	// before the payload ran.
 	exitBerth = 125
 )
-
-// statusError gives the exit status of an error, or, without an error, of a
-// payload that had its say.
-type statusError struct {
-	code int
-	err  error
-}
-
-func (e *statusError) Error() string {
-	if e.err == nil {
-		return fmt.Sprintf("exit status %d", e.code)
-	}
-	return e.err.Error()
-}
-
-func (e *statusError) Unwrap() error { return e.err }
-
-// exitWith passes a payload's status on; 0 is no error.
-func exitWith(code int) error {
-	if code == 0 {
-		return nil
-	}
-	return &statusError{code: code}
-}
 
 // usageError is a command line that cannot be read. The report shows the usage
 // line below it.
@@ -71,11 +48,11 @@ type reported struct{ code int }
 
 func (e *reported) Error() string { return fmt.Sprintf("exit status %d", e.code) }
 
-// status maps an error to the exit status.
-func status(err error) int {
+// statusOf maps an error to the exit status.
+func statusOf(err error) int {
 	var (
 		start *container.StartError
-		said  *statusError
+		said  *status.Error
 		usage *usageError
 		done  *reported
 	)
@@ -83,7 +60,7 @@ func status(err error) int {
 	case err == nil:
 		return 0
 	case errors.As(err, &said):
-		return said.code
+		return said.Code
 	case errors.As(err, &usage):
 		return usage.code
 	case errors.As(err, &done):
@@ -98,22 +75,22 @@ func status(err error) int {
 // was found to be missing or not executable.
 func began(err error) error {
 	var start *container.StartError
-	var said *statusError
+	var said *status.Error
 	if err == nil || errors.As(err, &start) || errors.As(err, &said) {
 		return err
 	}
-	return &statusError{code: exitBerth, err: err}
+	return &status.Error{Code: exitBerth, Err: err}
 }
 
 // report prints what ended a command, in the words of the personality.
 func (s *session) report(cmd *command, err error) {
 	var (
-		said  *statusError
+		said  *status.Error
 		usage *usageError
 		done  *reported
 		hint  *hintError
 	)
-	if err == nil || errors.As(err, &done) || errors.As(err, &said) && said.err == nil {
+	if err == nil || errors.As(err, &done) || errors.As(err, &said) && said.Err == nil {
 		return
 	}
 	if errors.As(err, &usage) {

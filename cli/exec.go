@@ -7,6 +7,8 @@ import (
 	"path"
 	"strings"
 
+	"berth/cli/option"
+	"berth/cli/status"
 	"berth/container"
 )
 
@@ -16,19 +18,19 @@ func execCommand() *command {
 		args: "[OPTIONS] CONTAINER COMMAND [ARG...]", short: "Execute a command in a running container",
 		about: "Exec runs one more program in a container, with the container's confinement, and exits with the program's status: 126 when it is not executable, 127 when it was not found.",
 		min:   2, max: unlimited,
-		build: func(s *session) ([]*option, action) {
+		build: func(s *session) ([]*option.Option, action) {
 			var o container.ExecOptions
 			var files []string
-			return []*option{
-				switchOption(&o.Detach, "d,detach", "Detached mode: run command in the background"),
-				textOption(&o.DetachKeys, "detach-keys", "string", "Override the key sequence for detaching a container"),
-				parsedListOption(&o.Env, parseEnv, "e,env", "list", "Set environment variables"),
-				listOption(&files, "env-file", "list", "Read in a file of environment variables"),
-				switchOption(&o.Interactive, "i,interactive", "Keep STDIN open even if not attached"),
-				switchOption(&o.Privileged, "privileged", "Give extended privileges to the command"),
-				switchOption(&o.TTY, "t,tty", "Allocate a pseudo-TTY"),
-				textOption(&o.User, "u,user", "string", "Username or UID (format: \"<name|uid>[:<group|gid>]\")"),
-				textOption(&o.Cwd, "w,workdir", "string", "Working directory inside the container"),
+			return []*option.Option{
+				option.Switch(&o.Detach, "d,detach", "Detached mode: run command in the background"),
+				option.Text(&o.DetachKeys, "detach-keys", "string", "Override the key sequence for detaching a container"),
+				option.ParsedList(&o.Env, parseEnv, "e,env", "list", "Set environment variables"),
+				option.List(&files, "env-file", "list", "Read in a file of environment variables"),
+				option.Switch(&o.Interactive, "i,interactive", "Keep STDIN open even if not attached"),
+				option.Switch(&o.Privileged, "privileged", "Give extended privileges to the command"),
+				option.Switch(&o.TTY, "t,tty", "Allocate a pseudo-TTY"),
+				option.Text(&o.User, "u,user", "string", "Username or UID (format: \"<name|uid>[:<group|gid>]\")"),
+				option.Text(&o.Cwd, "w,workdir", "string", "Working directory inside the container"),
 			}, func(ctx context.Context, args []string) error { return s.exec(ctx, o, files, args) }
 		},
 	}
@@ -59,7 +61,7 @@ func (s *session) exec(ctx context.Context, o container.ExecOptions, files, args
 	if err != nil || o.Detach {
 		return err
 	}
-	return exitWith(exitCode(exit))
+	return status.Exit(exitCode(exit))
 }
 
 // checkExec refuses what is wrong before the container is looked at.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"berth/cli/option"
 	"berth/nsenter"
 	"berth/teach"
 )
@@ -17,12 +18,12 @@ func explainCommand() *command {
 
 The words behind explain are those of run(1). With --bundle the plan is that of an OCI bundle: a folder with a config.json.`,
 		max: unlimited,
-		build: func(s *session) ([]*option, action) {
+		build: func(s *session) ([]*option.Option, action) {
 			e := explanation{format: "text"}
-			return []*option{
-				textOption(&e.bundle, "bundle", "dir", "Explain an OCI bundle"),
-				parsedOption(&e.format, parseListing, "format", "string", "Format output: text or json"),
-				switchOption(&e.full, "full", "Show constants, strings and lists in full"),
+			return []*option.Option{
+				option.Text(&e.bundle, "bundle", "dir", "Explain an OCI bundle"),
+				option.Parsed(&e.format, parseListing, "format", "string", "Format output: text or json"),
+				option.Switch(&e.full, "full", "Show constants, strings and lists in full"),
 			}, func(ctx context.Context, args []string) error { return s.explain(ctx, &e, args) }
 		},
 	}
@@ -78,7 +79,7 @@ func (s *session) explain(ctx context.Context, e *explanation, args []string) er
 func explainedRun(e *explanation, name string) *command {
 	c := runCommand()
 	c.name, c.starts = name, false
-	c.build = func(s *session) ([]*option, action) {
+	c.build = func(s *session) ([]*option.Option, action) {
 		var made creation
 		var f runFlags
 		return sortOptions(append(made.options(), f.options()...)), func(ctx context.Context, args []string) error {

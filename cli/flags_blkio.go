@@ -8,6 +8,8 @@ import (
 	units "github.com/docker/go-units"
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"berth/cli/option"
 )
 
 // deviceRate is a limit on one block device: bytes or operations per second.
@@ -24,17 +26,17 @@ type blkioFlags struct {
 	weightSet           bool
 }
 
-func (f *blkioFlags) options() []*option {
-	return []*option{
-		newOption("blkio-weight", "uint16", "Block IO (relative weight), between 10 and 1000, or 0 to disable (default 0)", func(s string) error {
+func (f *blkioFlags) options() []*option.Option {
+	return []*option.Option{
+		option.New("blkio-weight", "uint16", "Block IO (relative weight), between 10 and 1000, or 0 to disable (default 0)", func(s string) error {
 			n, err := strconv.ParseUint(s, 10, 16)
 			f.weight, f.weightSet = uint16(n), n != 0
 			return err
 		}),
-		parsedListOption(&f.readBps, parseDeviceBps, "device-read-bps", "list", "Limit read rate (bytes per second) from a device"),
-		parsedListOption(&f.writeBps, parseDeviceBps, "device-write-bps", "list", "Limit write rate (bytes per second) to a device"),
-		parsedListOption(&f.readIOps, parseDeviceIOps, "device-read-iops", "list", "Limit read rate (IO per second) from a device"),
-		parsedListOption(&f.writeIOps, parseDeviceIOps, "device-write-iops", "list", "Limit write rate (IO per second) to a device"),
+		option.ParsedList(&f.readBps, parseDeviceBps, "device-read-bps", "list", "Limit read rate (bytes per second) from a device"),
+		option.ParsedList(&f.writeBps, parseDeviceBps, "device-write-bps", "list", "Limit write rate (bytes per second) to a device"),
+		option.ParsedList(&f.readIOps, parseDeviceIOps, "device-read-iops", "list", "Limit read rate (IO per second) from a device"),
+		option.ParsedList(&f.writeIOps, parseDeviceIOps, "device-write-iops", "list", "Limit write rate (IO per second) to a device"),
 	}
 }
 

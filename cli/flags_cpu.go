@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"berth/cli/option"
 )
 
 // cpuPeriod is the period in microseconds that --cpus is a share of.
@@ -20,14 +22,14 @@ type cpuFlags struct {
 	set, mems     string
 }
 
-func (f *cpuFlags) options() []*option {
-	return []*option{
-		parsedOption(&f.cpus, parseCPUs, "cpus", "decimal", "Number of CPUs"),
-		parsedOption(&f.shares, parseShares, "c,cpu-shares", "int", "CPU shares (relative weight)"),
-		parsedOption(&f.period, parseInt64, "cpu-period", "int", "Limit CPU CFS (Completely Fair Scheduler) period, in microseconds"),
-		parsedOption(&f.quota, parseInt64, "cpu-quota", "int", "Limit CPU CFS (Completely Fair Scheduler) quota, in microseconds"),
-		parsedOption(&f.set, parseCPUSet("cpus"), "cpuset-cpus", "string", "CPUs in which to allow execution (0-3, 0,1)"),
-		parsedOption(&f.mems, parseCPUSet("mems"), "cpuset-mems", "string", "MEMs in which to allow execution (0-3, 0,1)"),
+func (f *cpuFlags) options() []*option.Option {
+	return []*option.Option{
+		option.Parsed(&f.cpus, parseCPUs, "cpus", "decimal", "Number of CPUs"),
+		option.Parsed(&f.shares, parseShares, "c,cpu-shares", "int", "CPU shares (relative weight)"),
+		option.Parsed(&f.period, parseInt64, "cpu-period", "int", "Limit CPU CFS (Completely Fair Scheduler) period, in microseconds"),
+		option.Parsed(&f.quota, parseInt64, "cpu-quota", "int", "Limit CPU CFS (Completely Fair Scheduler) quota, in microseconds"),
+		option.Parsed(&f.set, parseCPUSet("cpus"), "cpuset-cpus", "string", "CPUs in which to allow execution (0-3, 0,1)"),
+		option.Parsed(&f.mems, parseCPUSet("mems"), "cpuset-mems", "string", "MEMs in which to allow execution (0-3, 0,1)"),
 	}
 }
 

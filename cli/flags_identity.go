@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"berth/cli/option"
 	"berth/image"
 	"berth/state"
 )
@@ -24,22 +25,22 @@ type identityFlags struct {
 	noHealthcheck              bool
 }
 
-func (f *identityFlags) options() []*option {
+func (f *identityFlags) options() []*option.Option {
 	f.pull = "missing"
-	return []*option{
-		textOption(&f.name, "name", "string", "Assign a name to the container"),
-		textOption(&f.hostname, "h,hostname", "string", "Container host name"),
-		textOption(&f.domainname, "domainname", "string", "Container NIS domain name"),
-		parsedListOption(&f.labels, keyValue("label"), "l,label", "list", "Set meta data on a container"),
-		parsedListOption(&f.annotations, keyValue("annotation"), "annotation", "list", "Add an annotation to the container (passed in the OCI spec)"),
-		textOption(&f.network, "network|net", "string", "Connect the container to a network: none (the default) or host"),
-		textOption(&f.cidFile, "cidfile", "string", "Write the container ID to the file"),
-		textOption(&f.pidFile, "pidfile", "string", "Write the process ID of the container's first process to the file"),
-		switchOption(&f.remove, "rm", "Automatically remove the container when it exits"),
-		parsedOption(&f.pull, parsePull, "pull", "string", "Pull image before running (\"always\", \"missing\", \"never\")"),
-		textOption(&f.platform, "platform", "string", "Set platform if the image has several"),
-		textOption(&f.cgroupParent, "cgroup-parent", "string", "Optional parent cgroup for the container"),
-		switchOption(&f.noHealthcheck, "no-healthcheck", "Disable any container-specified health check"),
+	return []*option.Option{
+		option.Text(&f.name, "name", "string", "Assign a name to the container"),
+		option.Text(&f.hostname, "h,hostname", "string", "Container host name"),
+		option.Text(&f.domainname, "domainname", "string", "Container NIS domain name"),
+		option.ParsedList(&f.labels, keyValue("label"), "l,label", "list", "Set meta data on a container"),
+		option.ParsedList(&f.annotations, keyValue("annotation"), "annotation", "list", "Add an annotation to the container (passed in the OCI spec)"),
+		option.Text(&f.network, "network,net", "string", "Connect the container to a network: none (the default) or host"),
+		option.Text(&f.cidFile, "cidfile", "string", "Write the container ID to the file"),
+		option.Text(&f.pidFile, "pidfile", "string", "Write the process ID of the container's first process to the file"),
+		option.Switch(&f.remove, "rm", "Automatically remove the container when it exits"),
+		option.Parsed(&f.pull, parsePull, "pull", "string", "Pull image before running (\"always\", \"missing\", \"never\")"),
+		option.Text(&f.platform, "platform", "string", "Set platform if the image has several"),
+		option.Text(&f.cgroupParent, "cgroup-parent", "string", "Optional parent cgroup for the container"),
+		option.Switch(&f.noHealthcheck, "no-healthcheck", "Disable any container-specified health check"),
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"berth/cli/option"
 	"berth/container"
 	"berth/container/logs"
 )
@@ -14,11 +15,11 @@ type logFlags struct {
 	opts   []string
 }
 
-func (f *logFlags) options() []*option {
+func (f *logFlags) options() []*option.Option {
 	f.driver = "json-file"
-	return []*option{
-		textOption(&f.driver, "log-driver", "string", "Logging driver for the container: json-file (the default) or none"),
-		parsedListOption(&f.opts, keyValue("log option"), "log-opt", "list", "Log driver options: max-size, max-file"),
+	return []*option.Option{
+		option.Text(&f.driver, "log-driver", "string", "Logging driver for the container: json-file (the default) or none"),
+		option.ParsedList(&f.opts, keyValue("log option"), "log-opt", "list", "Log driver options: max-size, max-file"),
 	}
 }
 

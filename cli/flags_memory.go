@@ -4,6 +4,7 @@ import (
 	units "github.com/docker/go-units"
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"berth/cli/option"
 	"berth/container"
 )
 
@@ -16,12 +17,12 @@ type memoryFlags struct {
 	pids *int
 }
 
-func (f *memoryFlags) options() []*option {
-	return []*option{
-		parsedOption(&f.limit, units.RAMInBytes, "m,memory", "bytes", "Memory limit"),
-		parsedOption(&f.reservation, units.RAMInBytes, "memory-reservation", "bytes", "Memory soft limit"),
-		parsedOption(&f.swap, parseSwap, "memory-swap", "bytes", "Swap limit equal to memory plus swap: '-1' to enable unlimited swap"),
-		parsedOption(&f.pids, parseInt, "pids-limit", "int", "Tune container pids limit (set -1 for unlimited)"),
+func (f *memoryFlags) options() []*option.Option {
+	return []*option.Option{
+		option.Parsed(&f.limit, units.RAMInBytes, "m,memory", "bytes", "Memory limit"),
+		option.Parsed(&f.reservation, units.RAMInBytes, "memory-reservation", "bytes", "Memory soft limit"),
+		option.Parsed(&f.swap, parseSwap, "memory-swap", "bytes", "Swap limit equal to memory plus swap: '-1' to enable unlimited swap"),
+		option.Parsed(&f.pids, parseInt, "pids-limit", "int", "Tune container pids limit (set -1 for unlimited)"),
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 
 	units "github.com/docker/go-units"
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"berth/cli/option"
 )
 
 // mountFlags are what the container sees of files.
@@ -22,15 +24,15 @@ type mountFlags struct {
 	rootfs   string
 }
 
-func (f *mountFlags) options() []*option {
-	return []*option{
-		parsedListOption(&f.volumes, parseVolume, "v,volume", "list", "Bind mount a folder or file of the host"),
-		parsedListOption(&f.mounts, parseMount, "mount", "mount", "Attach a filesystem mount to the container"),
-		parsedListOption(&f.tmpfs, parseTmpfs, "tmpfs", "list", "Mount a tmpfs directory"),
-		switchOption(&f.readOnly, "read-only", "Mount the container's root filesystem as read only"),
-		parsedOption(&f.shmSize, units.RAMInBytes, "shm-size", "bytes", "Size of /dev/shm"),
-		parsedListOption(&f.devices, parseDevice, "device", "list", "Add a host device to the container"),
-		textOption(&f.rootfs, "rootfs", "dir", "Run on a root file system of the host instead of an image"),
+func (f *mountFlags) options() []*option.Option {
+	return []*option.Option{
+		option.ParsedList(&f.volumes, parseVolume, "v,volume", "list", "Bind mount a folder or file of the host"),
+		option.ParsedList(&f.mounts, parseMount, "mount", "mount", "Attach a filesystem mount to the container"),
+		option.ParsedList(&f.tmpfs, parseTmpfs, "tmpfs", "list", "Mount a tmpfs directory"),
+		option.Switch(&f.readOnly, "read-only", "Mount the container's root filesystem as read only"),
+		option.Parsed(&f.shmSize, units.RAMInBytes, "shm-size", "bytes", "Size of /dev/shm"),
+		option.ParsedList(&f.devices, parseDevice, "device", "list", "Add a host device to the container"),
+		option.Text(&f.rootfs, "rootfs", "dir", "Run on a root file system of the host instead of an image"),
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	units "github.com/docker/go-units"
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"berth/cli/option"
 	"berth/container"
 )
 
@@ -33,25 +34,25 @@ type processFlags struct {
 	ulimits                []specs.POSIXRlimit
 }
 
-func (f *processFlags) options() []*option {
-	return []*option{
-		switchOption(&f.interactive, "i,interactive", "Keep STDIN open even if not attached"),
-		switchOption(&f.tty, "t,tty", "Allocate a pseudo-TTY"),
-		switchOption(&f.init, "init", "Run an init inside the container that forwards signals and reaps processes"),
-		parsedListOption(&f.env, parseEnv, "e,env", "list", "Set environment variables"),
-		listOption(&f.envFiles, "env-file", "list", "Read in a file of environment variables"),
-		textOption(&f.workdir, "w,workdir", "string", "Working directory inside the container"),
-		textOption(&f.user, "u,user", "string", "Username or UID (format: <name|uid>[:<group|gid>])"),
-		listOption(&f.groupAdd, "group-add", "list", "Add additional groups to join"),
-		newOption("entrypoint", "string", "Overwrite the default ENTRYPOINT of the image", func(s string) error {
+func (f *processFlags) options() []*option.Option {
+	return []*option.Option{
+		option.Switch(&f.interactive, "i,interactive", "Keep STDIN open even if not attached"),
+		option.Switch(&f.tty, "t,tty", "Allocate a pseudo-TTY"),
+		option.Switch(&f.init, "init", "Run an init inside the container that forwards signals and reaps processes"),
+		option.ParsedList(&f.env, parseEnv, "e,env", "list", "Set environment variables"),
+		option.List(&f.envFiles, "env-file", "list", "Read in a file of environment variables"),
+		option.Text(&f.workdir, "w,workdir", "string", "Working directory inside the container"),
+		option.Text(&f.user, "u,user", "string", "Username or UID (format: <name|uid>[:<group|gid>])"),
+		option.List(&f.groupAdd, "group-add", "list", "Add additional groups to join"),
+		option.New("entrypoint", "string", "Overwrite the default ENTRYPOINT of the image", func(s string) error {
 			f.entrypoint, f.entrypointSet = s, true
 			return nil
 		}),
-		parsedOption(&f.stopSignal, checkSignal, "stop-signal", "string", "Signal to stop the container"),
-		parsedOption(&f.stopTimeout, parseInt, "stop-timeout", "int", "Timeout (in seconds) to stop a container"),
-		parsedOption(&f.oomScoreAdj, parseInt, "oom-score-adj", "int", "Tune host's OOM preferences (-1000 to 1000)"),
-		parsedOption(&f.umask, parseUmask, "umask", "string", "File mode creation mask of the payload, in octal"),
-		parsedListOption(&f.ulimits, parseUlimit, "ulimit", "ulimit", "Ulimit options"),
+		option.Parsed(&f.stopSignal, checkSignal, "stop-signal", "string", "Signal to stop the container"),
+		option.Parsed(&f.stopTimeout, parseInt, "stop-timeout", "int", "Timeout (in seconds) to stop a container"),
+		option.Parsed(&f.oomScoreAdj, parseInt, "oom-score-adj", "int", "Tune host's OOM preferences (-1000 to 1000)"),
+		option.Parsed(&f.umask, parseUmask, "umask", "string", "File mode creation mask of the payload, in octal"),
+		option.ParsedList(&f.ulimits, parseUlimit, "ulimit", "ulimit", "Ulimit options"),
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"berth/cli/option"
 	"berth/container"
 	"berth/seccomp"
 )
@@ -19,13 +20,13 @@ type securityFlags struct {
 	sysctls         []string
 }
 
-func (f *securityFlags) options() []*option {
-	return []*option{
-		switchOption(&f.privileged, "privileged", "Give extended privileges to this container"),
-		listOption(&f.capAdd, "cap-add", "list", "Add Linux capabilities"),
-		listOption(&f.capDrop, "cap-drop", "list", "Drop Linux capabilities"),
-		listOption(&f.security, "security-opt", "list", "Security Options"),
-		parsedListOption(&f.sysctls, parseSysctl, "sysctl", "map", "Sysctl options"),
+func (f *securityFlags) options() []*option.Option {
+	return []*option.Option{
+		option.Switch(&f.privileged, "privileged", "Give extended privileges to this container"),
+		option.List(&f.capAdd, "cap-add", "list", "Add Linux capabilities"),
+		option.List(&f.capDrop, "cap-drop", "list", "Drop Linux capabilities"),
+		option.List(&f.security, "security-opt", "list", "Security Options"),
+		option.ParsedList(&f.sysctls, parseSysctl, "sysctl", "map", "Sysctl options"),
 	}
 }
 

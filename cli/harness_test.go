@@ -204,7 +204,7 @@ func (w *world) called(t *testing.T, program string, args ...string) result {
 	}
 	c, runErr := s.run(t.Context(), args)
 	s.report(c, runErr)
-	return result{status(runErr), out.String(), errs.String()}
+	return result{statusOf(runErr), out.String(), errs.String()}
 }
 
 // created returns the container that a create with these arguments makes.

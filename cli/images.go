@@ -10,6 +10,7 @@ import (
 
 	units "github.com/docker/go-units"
 
+	"berth/cli/option"
 	"berth/image"
 )
 
@@ -35,15 +36,15 @@ func imagesCommand() *command {
 		args: "[OPTIONS] [REPOSITORY[:TAG]]", short: "List images",
 		about: "Images lists the stored images, newest first. A damaged image is listed, too, and named on stderr.",
 		max:   1, mixed: true,
-		build: func(s *session) ([]*option, action) {
+		build: func(s *session) ([]*option.Option, action) {
 			var f imagesFlags
-			return []*option{
-				switchOption(&f.all, "a,all", "Show all images (default hides intermediate images)"),
-				switchOption(&f.digests, "digests", "Show digests"),
-				listOption(&f.filters, "f,filter", "filter", "Filter output based on conditions provided"),
-				textOption(&f.format, "format", "string", "Format output: table, table TEMPLATE, json, or a Go template"),
-				switchOption(&f.noTrunc, "no-trunc", "Don't truncate output"),
-				switchOption(&f.quiet, "q,quiet", "Only show image IDs"),
+			return []*option.Option{
+				option.Switch(&f.all, "a,all", "Show all images (default hides intermediate images)"),
+				option.Switch(&f.digests, "digests", "Show digests"),
+				option.List(&f.filters, "f,filter", "filter", "Filter output based on conditions provided"),
+				option.Text(&f.format, "format", "string", "Format output: table, table TEMPLATE, json, or a Go template"),
+				option.Switch(&f.noTrunc, "no-trunc", "Don't truncate output"),
+				option.Switch(&f.quiet, "q,quiet", "Only show image IDs"),
 			}, func(_ context.Context, args []string) error { return s.listImages(&f, args, time.Now()) }
 		},
 	}

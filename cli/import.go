@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"berth/cli/option"
 	"berth/image"
 )
 
@@ -16,12 +17,12 @@ func importCommand() *command {
 		args: "[OPTIONS] file|- [REPOSITORY[:TAG]]", short: "Import the contents from a tarball to create a filesystem image",
 		about: "Import makes an image with one layer of a tar archive: a file, or - for stdin. The archive may be compressed with gzip, bzip2 or zstd. It prints the image's ID.",
 		min:   1, max: 2, mixed: true,
-		build: func(s *session) ([]*option, action) {
+		build: func(s *session) ([]*option.Option, action) {
 			var o image.ImportOptions
-			return []*option{
-				listOption(&o.Changes, "c,change", "list", "Apply Dockerfile instruction to the created image"),
-				textOption(&o.Message, "m,message", "string", "Set commit message for imported image"),
-				textOption(&o.Platform, "platform", "string", "Set platform of the image"),
+			return []*option.Option{
+				option.List(&o.Changes, "c,change", "list", "Apply Dockerfile instruction to the created image"),
+				option.Text(&o.Message, "m,message", "string", "Set commit message for imported image"),
+				option.Text(&o.Platform, "platform", "string", "Set platform of the image"),
 			}, func(ctx context.Context, args []string) error { return s.importImage(ctx, args, o) }
 		},
 	}

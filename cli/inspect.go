@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io/fs"
 
+	"berth/cli/option"
+	"berth/cli/status"
 	"berth/image"
 )
 
@@ -17,9 +19,9 @@ func inspectCommand() *command {
 		args: "[OPTIONS] NAME|ID [NAME|ID...]", short: "Return low-level information on containers and images",
 		about: "Inspect prints what is known of containers and images as a JSON array, or as -f says. What was found is printed also when something else was not.",
 		min:   1, max: unlimited, mixed: true,
-		build: func(s *session) ([]*option, action) {
+		build: func(s *session) ([]*option.Option, action) {
 			var f inspectFlags
-			return append(f.options(), textOption(&f.kind, "type", "string", "Only inspect objects of the given type: container or image")),
+			return append(f.options(), option.Text(&f.kind, "type", "string", "Only inspect objects of the given type: container or image")),
 				func(ctx context.Context, args []string) error { return s.inspect(ctx, &f, args) }
 		},
 	}
@@ -31,7 +33,7 @@ func inspectOf(kind string) *command {
 	c.group, c.groupNames, c.hidden = kind, []string{"inspect"}, true
 	c.name = kind + " inspect"
 	c.short = "Display detailed information on one or more " + kind + "s"
-	c.build = func(s *session) ([]*option, action) {
+	c.build = func(s *session) ([]*option.Option, action) {
 		f := inspectFlags{kind: kind}
 		return f.options(), func(ctx context.Context, args []string) error { return s.inspect(ctx, &f, args) }
 	}
@@ -43,10 +45,10 @@ type inspectFlags struct {
 	size         bool
 }
 
-func (f *inspectFlags) options() []*option {
-	return []*option{
-		textOption(&f.format, "f,format", "string", "Format output using a custom template: json, or a Go template"),
-		switchOption(&f.size, "s,size", "Display total file sizes if the type is container"),
+func (f *inspectFlags) options() []*option.Option {
+	return []*option.Option{
+		option.Text(&f.format, "f,format", "string", "Format output using a custom template: json, or a Go template"),
+		option.Switch(&f.size, "s,size", "Display total file sizes if the type is container"),
 	}
 }
 
@@ -125,7 +127,7 @@ func (f *inspectFlags) printer() (func([]any) ([]byte, error), error) {
 	}
 	t, err := newTemplate(f.format)
 	if err != nil {
-		return nil, &statusError{code: exitTemplate, err: fmt.Errorf("template parsing error: %w", err)}
+		return nil, &status.Error{Code: exitTemplate, Err: fmt.Errorf("template parsing error: %w", err)}
 	}
 	return func(list []any) ([]byte, error) {
 		var b bytes.Buffer

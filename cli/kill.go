@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 
+	"berth/cli/option"
 	"berth/container"
 )
 
@@ -12,10 +13,10 @@ func killCommand() *command {
 		args: "[OPTIONS] CONTAINER [CONTAINER...]", short: "Kill one or more running containers",
 		about: "Kill sends a signal, SIGKILL unless -s says otherwise, to the container's first process.",
 		min:   1, max: unlimited, mixed: true,
-		build: func(s *session) ([]*option, action) {
+		build: func(s *session) ([]*option.Option, action) {
 			signal := "KILL"
-			return []*option{
-					textOption(&signal, "s,signal", "string", "Signal to send to the container"),
+			return []*option.Option{
+					option.Text(&signal, "s,signal", "string", "Signal to send to the container"),
 				}, func(ctx context.Context, args []string) error {
 					sig, err := container.ParseSignal(signal)
 					if err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"berth/cli/option"
 	"berth/container"
 	"berth/container/logs"
 )
@@ -24,15 +25,15 @@ func logsCommand() *command {
 		args: "[OPTIONS] CONTAINER", short: "Fetch the logs of a container",
 		about: "Logs prints what a container wrote: its standard output to stdout, its standard error to stderr. With -f it goes on until the container ends.",
 		min:   1, max: 1, mixed: true,
-		build: func(s *session) ([]*option, action) {
+		build: func(s *session) ([]*option.Option, action) {
 			f := logsFlags{tail: "all"}
-			return []*option{
-				switchOption(&f.details, "details", "Show extra details provided to logs"),
-				switchOption(&f.follow, "f,follow", "Follow log output"),
-				textOption(&f.since, "since", "string", "Show logs since timestamp (e.g. \"2013-01-02T13:23:37Z\") or relative (e.g. \"42m\" for 42 minutes)"),
-				textOption(&f.tail, "n,tail", "string", "Number of lines to show from the end of the logs"),
-				switchOption(&f.timestamps, "t,timestamps", "Show timestamps"),
-				textOption(&f.until, "until", "string", "Show logs before a timestamp (e.g. \"2013-01-02T13:23:37Z\") or relative (e.g. \"42m\" for 42 minutes)"),
+			return []*option.Option{
+				option.Switch(&f.details, "details", "Show extra details provided to logs"),
+				option.Switch(&f.follow, "f,follow", "Follow log output"),
+				option.Text(&f.since, "since", "string", "Show logs since timestamp (e.g. \"2013-01-02T13:23:37Z\") or relative (e.g. \"42m\" for 42 minutes)"),
+				option.Text(&f.tail, "n,tail", "string", "Number of lines to show from the end of the logs"),
+				option.Switch(&f.timestamps, "t,timestamps", "Show timestamps"),
+				option.Text(&f.until, "until", "string", "Show logs before a timestamp (e.g. \"2013-01-02T13:23:37Z\") or relative (e.g. \"42m\" for 42 minutes)"),
 			}, func(ctx context.Context, args []string) error { return s.logs(ctx, &f, args[0], time.Now()) }
 		},
 	}

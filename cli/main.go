@@ -11,6 +11,7 @@ import (
 	urfave "github.com/urfave/cli/v2"
 
 	"berth/bundle"
+	"berth/cli/option"
 	"berth/container"
 	"berth/image"
 	"berth/nsenter"
@@ -54,7 +55,7 @@ func Main(ctx context.Context, p Process) int {
 	s := newSession(p)
 	c, err := s.run(ctx, p.Args[1:])
 	s.report(c, err)
-	return status(err)
+	return statusOf(err)
 }
 
 func newSession(p Process) *session {
@@ -99,11 +100,11 @@ func openBackend(getenv func(string) string, stderr *os.File) (*backend, error) 
 // report of the error.
 func (s *session) run(ctx context.Context, args []string) (*command, error) {
 	var help, version bool
-	root := []*option{
-		switchOption(&help, "h,help", "Print usage"),
-		switchOption(&version, "v,version", "Print version information and quit"),
+	root := []*option.Option{
+		option.Switch(&help, "h,help", "Print usage"),
+		option.Switch(&version, "v,version", "Print version information and quit"),
 	}
-	flags, words, err := newVocabulary(root).arrange(args, false)
+	flags, words, err := option.Arrange(root, args, false, readFlag)
 	if err != nil {
 		return nil, &usageError{text: err.Error(), path: s.program, usage: s.program + " [OPTIONS] COMMAND", code: exitBerth}
 	}
@@ -120,15 +121,13 @@ func (s *session) run(ctx context.Context, args []string) (*command, error) {
 }
 
 // bare handles a command line without a command.
-func (s *session) bare(ctx context.Context, root []*option, flags []string) error {
+func (s *session) bare(ctx context.Context, root []*option.Option, flags []string) error {
 	version := slices.Contains(flags, "--version=true")
 	app := s.app()
 	if !version {
 		app = s.app(outline(commands())...)
 	}
-	for _, o := range root {
-		app.Flags = append(app.Flags, o)
-	}
+	app.Flags = option.Flags(root)
 	app.Action = func(c *urfave.Context) error {
 		if !version {
 			return urfave.ShowAppHelp(c)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"berth/cli/option"
 )
 
 // Page is one manual page, in Markdown as go-md2man reads it.
@@ -32,39 +34,17 @@ func (s *session) page(c *command) string {
 	path := s.path(c)
 	fmt.Fprintf(&b, "%% \"%s\" 1\n", strings.ToUpper("berth-"+c.name))
 	fmt.Fprintf(&b, "\n# NAME\n\nberth-%s - %s\n", c.name, lowerFirst(c.short))
-	fmt.Fprintf(&b, "\n# SYNOPSIS\n\n**%s** %s\n", path, escape(c.args))
+	fmt.Fprintf(&b, "\n# SYNOPSIS\n\n**%s** %s\n", path, option.Escape(c.args))
 	if c.group != "" {
-		fmt.Fprintf(&b, "\n**berth %s %s** %s\n", c.group, c.groupNames[0], escape(c.args))
+		fmt.Fprintf(&b, "\n**berth %s %s** %s\n", c.group, c.groupNames[0], option.Escape(c.args))
 	}
-	fmt.Fprintf(&b, "\n# DESCRIPTION\n\n%s\n", escape(c.about))
+	fmt.Fprintf(&b, "\n# DESCRIPTION\n\n%s\n", option.Escape(c.about))
 	options, _ := c.build(s)
 	b.WriteString("\n# OPTIONS\n")
-	for _, o := range sortOptions(append(options, helpOption(new(bool), options))) {
-		fmt.Fprintf(&b, "\n%s\n:   %s\n", o.synopsis(), escape(o.usage))
-	}
+	option.WriteManual(&b, sortOptions(append(options, helpOption(new(bool), options))))
 	b.WriteString(exitStatus(c))
 	b.WriteString("\n# SEE ALSO\n\n**berth(1)**\n")
 	return b.String()
-}
-
-// synopsis is the option's forms in bold and its argument in italics.
-func (o *option) synopsis() string {
-	var forms []string
-	if o.short != "" {
-		forms = append(forms, "**-"+o.short+"**")
-	}
-	forms = append(forms, "**--"+o.name+"**")
-	if o.alias != "" {
-		forms = append(forms, "**--"+o.alias+"**")
-	}
-	text := strings.Join(forms, ", ")
-	switch {
-	case o.implied != "":
-		text += "[=*" + escape(o.arg) + "*]"
-	case o.arg != "":
-		text += " *" + escape(o.arg) + "*"
-	}
-	return text
 }
 
 func exitStatus(c *command) string {
@@ -96,18 +76,13 @@ func overview() string {
 			if c.manual != "" {
 				page = c.manual
 			}
-			fmt.Fprintf(&b, "\n**%s**\n:   %s\n", page, escape(c.short))
+			fmt.Fprintf(&b, "\n**%s**\n:   %s\n", page, option.Escape(c.short))
 		}
 	}
 	b.WriteString("\n# ENVIRONMENT\n\n**BERTH_ROOT**\n:   Where images and containers are kept (/var/lib/berth).\n\n**BERTH_RUNROOT**\n:   Where what ends with the boot is kept (/run/berth).\n")
 	b.WriteString("\n**DOCKER_CONFIG**\n:   Folder of docker's config.json (~/.docker), whose psFormat, imagesFormat and detachKeys are heeded.\n")
 	b.WriteString("\n**BERTH_MODE**\n:   When set, the name that berth is called by has no say: a link named docker prints berth's texts, too. \"oci\" makes any name an OCI runtime's, \"engine\" none.\n")
 	return b.String()
-}
-
-// escape keeps Markdown from reading signs that are meant as they are.
-func escape(s string) string {
-	return strings.NewReplacer("*", `\*`, "_", `\_`, "<", `\<`, ">", `\>`, "[", `\[`, "]", `\]`, "|", `\|`).Replace(s)
 }
 
 // lowerFirst makes a sentence a phrase: whatis(1) shows it behind a dash.

@@ -13,6 +13,7 @@ import (
 
 	units "github.com/docker/go-units"
 
+	"berth/cli/option"
 	"berth/container"
 	"berth/state"
 )
@@ -48,17 +49,17 @@ func psCommand() *command {
 		args: "[OPTIONS]", short: "List containers",
 		about: "Ps lists the running containers, or with -a all of them, newest first. A container whose record cannot be read is listed as broken, and keeps none of the others from being listed.",
 		mixed: true,
-		build: func(s *session) ([]*option, action) {
+		build: func(s *session) ([]*option.Option, action) {
 			var f psFlags
-			return []*option{
-				switchOption(&f.all, "a,all", "Show all containers (default shows just running)"),
-				listOption(&f.filters, "f,filter", "filter", "Filter output based on conditions provided"),
-				textOption(&f.format, "format", "string", "Format output: table, table TEMPLATE, json, or a Go template"),
-				parsedOption(&f.last, parseInt, "n,last", "int", "Show n last created containers (includes all states)"),
-				switchOption(&f.latest, "l,latest", "Show the latest created container (includes all states)"),
-				switchOption(&f.noTrunc, "no-trunc", "Don't truncate output"),
-				switchOption(&f.quiet, "q,quiet", "Only display container IDs"),
-				switchOption(&f.size, "s,size", "Display total file sizes"),
+			return []*option.Option{
+				option.Switch(&f.all, "a,all", "Show all containers (default shows just running)"),
+				option.List(&f.filters, "f,filter", "filter", "Filter output based on conditions provided"),
+				option.Text(&f.format, "format", "string", "Format output: table, table TEMPLATE, json, or a Go template"),
+				option.Parsed(&f.last, parseInt, "n,last", "int", "Show n last created containers (includes all states)"),
+				option.Switch(&f.latest, "l,latest", "Show the latest created container (includes all states)"),
+				option.Switch(&f.noTrunc, "no-trunc", "Don't truncate output"),
+				option.Switch(&f.quiet, "q,quiet", "Only display container IDs"),
+				option.Switch(&f.size, "s,size", "Display total file sizes"),
 			}, func(ctx context.Context, _ []string) error { return s.ps(ctx, &f, time.Now()) }
 		},
 	}

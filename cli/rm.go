@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+
+	"berth/cli/option"
 )
 
 func rmCommand() *command {
@@ -10,11 +12,11 @@ func rmCommand() *command {
 		args: "[OPTIONS] CONTAINER [CONTAINER...]", short: "Remove one or more containers",
 		about: "Rm removes containers with what they wrote. A running one is refused unless -f is given, which kills it. With -f a container that is not there is no error.",
 		min:   1, max: unlimited, mixed: true,
-		build: func(s *session) ([]*option, action) {
+		build: func(s *session) ([]*option.Option, action) {
 			var force, volumes bool
-			return []*option{
-					switchOption(&force, "f,force", "Force the removal of a running container (uses SIGKILL)"),
-					switchOption(&volumes, "v,volumes", "Remove anonymous volumes associated with the container"),
+			return []*option.Option{
+					option.Switch(&force, "f,force", "Force the removal of a running container (uses SIGKILL)"),
+					option.Switch(&volumes, "v,volumes", "Remove anonymous volumes associated with the container"),
 				}, func(ctx context.Context, args []string) error {
 					return s.onEach(func(b *backend, ref string) error { return s.remove(ctx, b, ref, force) })(args)
 				}

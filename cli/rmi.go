@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"berth/cli/option"
 	"berth/container"
 	"berth/image"
 )
@@ -15,11 +16,11 @@ func rmiCommand() *command {
 		args: "[OPTIONS] IMAGE [IMAGE...]", short: "Remove one or more images",
 		about: "Rmi takes a name from an image, and removes the image with its last name. An image that a container was made from stays unless -f is given; one that a running container uses stays in any case.",
 		min:   1, max: unlimited, mixed: true,
-		build: func(s *session) ([]*option, action) {
+		build: func(s *session) ([]*option.Option, action) {
 			var force, noPrune bool
-			return []*option{
-				switchOption(&force, "f,force", "Force removal of the image"),
-				switchOption(&noPrune, "no-prune", "Do not delete untagged parents"),
+			return []*option.Option{
+				option.Switch(&force, "f,force", "Force removal of the image"),
+				option.Switch(&noPrune, "no-prune", "Do not delete untagged parents"),
 			}, func(ctx context.Context, args []string) error { return s.removeImages(ctx, args, force) }
 		},
 	}

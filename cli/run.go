@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/term"
 
+	"berth/cli/option"
+	"berth/cli/status"
 	"berth/container"
 	"berth/nsenter"
 	"berth/teach"
@@ -23,15 +25,15 @@ type runFlags struct {
 	trace            string
 }
 
-func (f *runFlags) options() []*option {
+func (f *runFlags) options() []*option.Option {
 	f.sigProxy = true
-	trace := parsedOption(&f.trace, parseTrace, "trace", "text|json", "Print each step of the start with its result and time to STDERR")
-	trace.implied = "text"
-	return []*option{
-		switchOption(&f.detach, "d,detach", "Run container in background and print container ID"),
-		switchOption(&f.sigProxy, "sig-proxy", "Proxy received signals to the process (default true)"),
-		parsedListOption(&f.attach, parseStream, "a,attach", "list", "Attach to STDIN, STDOUT or STDERR"),
-		textOption(&f.detachKeys, "detach-keys", "string", "Override the key sequence for detaching a container"),
+	trace := option.Parsed(&f.trace, parseTrace, "trace", "text|json", "Print each step of the start with its result and time to STDERR")
+	trace.Implied = "text"
+	return []*option.Option{
+		option.Switch(&f.detach, "d,detach", "Run container in background and print container ID"),
+		option.Switch(&f.sigProxy, "sig-proxy", "Proxy received signals to the process (default true)"),
+		option.ParsedList(&f.attach, parseStream, "a,attach", "list", "Attach to STDIN, STDOUT or STDERR"),
+		option.Text(&f.detachKeys, "detach-keys", "string", "Override the key sequence for detaching a container"),
 		trace,
 	}
 }
@@ -63,7 +65,7 @@ With -d a small monitor process keeps the container's output and waits for its e
 
 Folders that the image declares as volumes are plain folders of the container.`,
 		min: 1, max: unlimited, starts: true,
-		build: func(s *session) ([]*option, action) {
+		build: func(s *session) ([]*option.Option, action) {
 			var c creation
 			var f runFlags
 			options := append(c.options(), f.options()...)
@@ -80,7 +82,7 @@ func (s *session) runContainer(ctx context.Context, c *creation, f *runFlags, ar
 	}
 	stdin := c.process.interactive || slices.Contains(f.attach, "stdin")
 	if !f.detach && stdin && c.process.tty && !isTerminal(s.stdio.In) {
-		return &statusError{code: exitFailed, err: errors.New("the input device is not a TTY")}
+		return &status.Error{Code: exitFailed, Err: errors.New("the input device is not a TTY")}
 	}
 	b, err := s.open()
 	if err != nil {
@@ -106,7 +108,7 @@ func (s *session) runContainer(ctx context.Context, c *creation, f *runFlags, ar
 		}
 		return err
 	}
-	return exitWith(code)
+	return status.Exit(code)
 }
 
 // start runs a drafted container in the way that the flags ask for.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 
+	"berth/cli/option"
+	"berth/cli/status"
 	"berth/container"
 )
 
@@ -14,13 +16,13 @@ func startCommand() *command {
 		args: "[OPTIONS] CONTAINER [CONTAINER...]", short: "Start one or more stopped containers",
 		about: "Start runs a container that was created or has ended. With -a it stays, and exits with the program's status.",
 		min:   1, max: unlimited, mixed: true,
-		build: func(s *session) ([]*option, action) {
+		build: func(s *session) ([]*option.Option, action) {
 			var attach, interactive bool
 			var keys string
-			return []*option{
-					switchOption(&attach, "a,attach", "Attach STDOUT/STDERR and forward signals"),
-					textOption(&keys, "detach-keys", "string", "Override the key sequence for detaching a container"),
-					switchOption(&interactive, "i,interactive", "Attach container's STDIN"),
+			return []*option.Option{
+					option.Switch(&attach, "a,attach", "Attach STDOUT/STDERR and forward signals"),
+					option.Text(&keys, "detach-keys", "string", "Override the key sequence for detaching a container"),
+					option.Switch(&interactive, "i,interactive", "Attach container's STDIN"),
 				}, func(ctx context.Context, args []string) error {
 					if attach || interactive {
 						return s.startAttached(ctx, args, container.AttachOptions{DetachKeys: s.detachKeys(keys), NoStdin: !interactive})
@@ -37,7 +39,7 @@ func startCommand() *command {
 func startFailed(err error) error {
 	var failed *container.StartError
 	if errors.As(err, &failed) {
-		return &statusError{code: exitFailed, err: err}
+		return &status.Error{Code: exitFailed, Err: err}
 	}
 	return err
 }
@@ -59,5 +61,5 @@ func (s *session) startAttached(ctx context.Context, refs []string, o container.
 		return startFailed(err)
 	}
 	b.settled(ctx, id, left)
-	return exitWith(code)
+	return status.Exit(code)
 }

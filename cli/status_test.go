@@ -236,11 +236,11 @@ func TestFlagsAreUnique(t *testing.T) {
 		options, _ := c.build(newSession(Process{LookupEnv: os.LookupEnv}))
 		seen := map[string]bool{}
 		for _, o := range append(options, helpOption(new(bool), options)) {
-			if o.usage == "" {
-				t.Errorf("%s --%s has no help", c.name, o.name)
+			if o.Usage == "" || o.Name == "" {
+				t.Errorf("%s has the flag %q without a name or help: %q", c.name, o.Forms(), o.Usage)
 			}
-			for _, name := range []string{o.name, o.short, o.alias} {
-				if name != "" && seen[name] {
+			for _, name := range o.Forms() {
+				if seen[name] {
 					t.Errorf("%s has two flags %s", c.name, name)
 				}
 				seen[name] = true

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+
+	"berth/cli/option"
 )
 
 func stopCommand() *command {
@@ -10,12 +12,12 @@ func stopCommand() *command {
 		args: "[OPTIONS] CONTAINER [CONTAINER...]", short: "Stop one or more running containers",
 		about: "Stop sends the container's stop signal (SIGTERM unless the image or --stop-signal says otherwise) to its first process, waits ten seconds or what -t says, and then kills all of its processes.",
 		min:   1, max: unlimited, mixed: true,
-		build: func(s *session) ([]*option, action) {
+		build: func(s *session) ([]*option.Option, action) {
 			var timeout *int
 			var signal string
-			return []*option{
-					parsedOption(&signal, checkSignal, "s,signal", "string", "Signal to send to the container"),
-					parsedOption(&timeout, parseInt, "t,timeout|time", "int", "Seconds to wait before killing the container"),
+			return []*option.Option{
+					option.Parsed(&signal, checkSignal, "s,signal", "string", "Signal to send to the container"),
+					option.Parsed(&timeout, parseInt, "t,timeout,time", "int", "Seconds to wait before killing the container"),
 				}, func(ctx context.Context, args []string) error {
 					return s.onEach(func(b *backend, ref string) error {
 						return b.Stop(ctx, ref, timeout, signal)

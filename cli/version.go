@@ -7,6 +7,9 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"berth/cli/option"
+	"berth/cli/status"
 )
 
 // versionRow is what version shows; the names are docker's.
@@ -19,9 +22,9 @@ func versionCommand() *command {
 		name: "version", category: categoryOther, args: "[OPTIONS]", short: "Show the version information",
 		about: "Version prints the version of berth, of the Go it was built with, and of the running kernel.",
 		mixed: true,
-		build: func(s *session) ([]*option, action) {
+		build: func(s *session) ([]*option.Option, action) {
 			var format string
-			return []*option{textOption(&format, "f,format", "string", "Format output: json or a Go template")},
+			return []*option.Option{option.Text(&format, "f,format", "string", "Format output: json or a Go template")},
 				func(context.Context, []string) error { return s.printVersion(format) }
 		},
 	}
@@ -53,7 +56,7 @@ func (s *session) printVersion(format string) error {
 	}
 	t, err := newTemplate(format)
 	if err != nil {
-		return &statusError{code: exitTemplate, err: fmt.Errorf("template parsing error: %w", err)}
+		return &status.Error{Code: exitTemplate, Err: fmt.Errorf("template parsing error: %w", err)}
 	}
 	return each(s.out, t, []versionRow{v})
 }

@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"fmt"
+
+	"berth/cli/option"
 )
 
 func waitCommand() *command {
@@ -11,7 +13,7 @@ func waitCommand() *command {
 		args: "CONTAINER [CONTAINER...]", short: "Block until one or more containers stop, then print their exit codes",
 		about: "Wait blocks until each container has ended and prints its exit status, a line each. Its own status is 0 then.",
 		min:   1, max: unlimited, mixed: true,
-		build: func(s *session) ([]*option, action) {
+		build: func(s *session) ([]*option.Option, action) {
 			return nil, func(ctx context.Context, args []string) error {
 				b, err := s.open()
 				if err != nil {

@@ -4,15 +4,17 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"berth/cli/option"
 )
 
-func words() vocabulary {
+func words() []*option.Option {
 	var b bool
 	var s string
-	return newVocabulary([]*option{
+	return []*option.Option{
 		switchOption(&b, "detach,d", ""), switchOption(&b, "tty,t", ""), switchOption(&b, "no-subreaper", ""),
-		textOption(&s, "bundle,b", "dir", ""), textOption(&s, "user,u", "uid", ""),
-	})
+		option.Text(&s, "bundle,b", "dir", ""), option.Text(&s, "user,u", "uid", ""),
+	}
 }
 
 func TestArrange(t *testing.T) {
@@ -48,7 +50,7 @@ func TestArrange(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			flags, rest, err := words().arrange(strings.Fields(tt.args), tt.mixed)
+			flags, rest, err := option.Arrange(words(), strings.Fields(tt.args), tt.mixed, readFlag)
 			if tt.err != "" {
 				if err == nil || err.Error() != tt.err {
 					t.Fatalf("error is %v, want %s", err, tt.err)
@@ -72,16 +74,16 @@ func FuzzArrange(f *testing.F) {
 		f.Add(seed, true)
 		f.Add(seed, false)
 	}
-	v := words()
+	options := words()
 	f.Fuzz(func(t *testing.T, line string, mixed bool) {
 		args := strings.Split(line, " ")
-		flags, rest, err := v.arrange(args, mixed)
+		flags, rest, err := option.Arrange(options, args, mixed, readFlag)
 		if err != nil {
 			return
 		}
 		for _, flag := range flags {
-			name, _, valued := strings.Cut(flag, "=")
-			if o := v[strings.TrimPrefix(name, "--")]; !valued || o == nil || "--"+o.name != name {
+			name, _, valued := strings.Cut(strings.TrimPrefix(flag, "--"), "=")
+			if !valued || !slices.ContainsFunc(options, func(o *option.Option) bool { return o.Name == name }) {
 				t.Errorf("%q makes the flag %q", args, flag)
 			}
 		}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	urfave "github.com/urfave/cli/v2"
+
+	"berth/cli/option"
 )
 
 // action is what a command does with its positional arguments.
@@ -35,13 +37,13 @@ type command struct {
 	refused error
 	// build makes the flags, and the action that sees their values. It runs for
 	// the invoked command only.
-	build func(s *session) ([]*option, action)
+	build func(s *session) ([]*option.Option, action)
 }
 
 // invocation is a command with its flags arranged, ready for urfave.
 type invocation struct {
 	*command
-	options []*option
+	options []*option.Option
 	run     action
 	help    bool
 	flags   []string
@@ -67,7 +69,7 @@ func (s *session) invoke(words []string) (*invocation, error) {
 	inv.options, inv.run = c.build(s)
 	inv.options = append(inv.options, switchOption(&inv.help, "help,h,?", "Show this help"))
 	var err error
-	if inv.flags, inv.words, err = newVocabulary(inv.options).arrange(words[1:], !c.ordered); err != nil {
+	if inv.flags, inv.words, err = option.Arrange(inv.options, words[1:], !c.ordered, readFlag); err != nil {
 		return nil, s.misuse(inv, err.Error())
 	}
 	return inv, nil
@@ -94,7 +96,7 @@ func (s *session) misuse(i *invocation, text string) error {
 // urfave returns the command as urfave runs it.
 func (i *invocation) urfave(s *session) *urfave.Command {
 	return &urfave.Command{
-		Name: i.name, Flags: flagsOf(i.options), HideHelp: true,
+		Name: i.name, Flags: option.Flags(i.options), HideHelp: true,
 		OnUsageError: func(_ *urfave.Context, err error, _ bool) error { return s.misuse(i, err.Error()) },
 		Action: func(c *urfave.Context) error {
 			args := c.Args().Slice()
@@ -124,20 +126,12 @@ func (i *invocation) miscounted(n int) string {
 	return fmt.Sprintf("requires a maximum of %d argument(s)", i.max)
 }
 
-func flagsOf(options []*option) []urfave.Flag {
-	flags := make([]urfave.Flag, len(options))
-	for n, o := range options {
-		flags[n] = o
-	}
-	return flags
-}
-
 // app is urfave's App with the global flags. Nothing in it may end the process,
 // and nothing is looked up that is not shown (urfave would stat the binary for
 // its build time).
-func (s *session) app(options []*option) *urfave.App {
+func (s *session) app(options []*option.Option) *urfave.App {
 	return &urfave.App{
-		Name: s.program, HelpName: s.program, Flags: flagsOf(options),
+		Name: s.program, HelpName: s.program, Flags: option.Flags(options),
 		HideHelp: true, HideVersion: true, Compiled: time.Unix(1, 0),
 		Reader: s.stdio.In, Writer: s.out, ErrWriter: s.err,
 		ExitErrHandler: func(*urfave.Context, error) {},

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 
 	"berth/bundle"
+	"berth/cli/option"
+	"berth/cli/status"
 )
 
 func createCommand() *command {
@@ -15,7 +17,7 @@ func createCommand() *command {
 
 The program of the configuration is looked up already: one that is missing or cannot be executed is an error of create.`,
 		min: 1, max: 1,
-		build: func(s *session) ([]*option, action) {
+		build: func(s *session) ([]*option.Option, action) {
 			o := bundle.CreateOptions{Bundle: ".", Stdio: s.stdio}
 			var subreaper bool
 			options := append(creationOptions(&o), ignored(switchOption(&subreaper, "no-subreaper", "")))
@@ -31,7 +33,7 @@ func runCommand() *command {
 		name: "run", args: "[OPTIONS] " + idArg, short: "Make a container from a bundle and run its program",
 		about: `Run does what create, start and, after the program has ended, delete do. It passes signals on to the program and ends with its status; 128+n tells that signal n ended it.`,
 		min:   1, max: 1,
-		build: func(s *session) ([]*option, action) {
+		build: func(s *session) ([]*option.Option, action) {
 			o := bundle.RunOptions{CreateOptions: bundle.CreateOptions{Bundle: ".", Stdio: s.stdio}}
 			options := append(creationOptions(&o.CreateOptions),
 				switchOption(&o.Detach, "detach,d", "Return once the program runs, and leave it running"),
@@ -47,19 +49,19 @@ func runCommand() *command {
 				if err != nil {
 					return s.failed("run", err)
 				}
-				return exitWith(code)
+				return status.Exit(code)
 			})
 		},
 	}
 }
 
 // creationOptions are the flags that create and run share.
-func creationOptions(o *bundle.CreateOptions) []*option {
-	return []*option{
-		textOption(&o.Bundle, "bundle,b", "dir", "Folder with config.json (.)"),
-		textOption(&o.ConsoleSocket, "console-socket", "path", "Unix socket that receives the terminal's master"),
-		textOption(&o.PidfdSocket, "pidfd-socket", "path", "Unix socket that receives a pidfd of the container's first process"),
-		textOption(&o.PidFile, "pid-file", "path", "File that receives the pid of the container's first process"),
+func creationOptions(o *bundle.CreateOptions) []*option.Option {
+	return []*option.Option{
+		option.Text(&o.Bundle, "bundle,b", "dir", "Folder with config.json (.)"),
+		option.Text(&o.ConsoleSocket, "console-socket", "path", "Unix socket that receives the terminal's master"),
+		option.Text(&o.PidfdSocket, "pidfd-socket", "path", "Unix socket that receives a pidfd of the container's first process"),
+		option.Text(&o.PidFile, "pid-file", "path", "File that receives the pid of the container's first process"),
 		switchOption(&o.NoPivot, "no-pivot", "Enter the root with chroot: for a root on the initial ramdisk, which cannot be pivoted from"),
 		switchOption(&o.NoNewKeyring, "no-new-keyring", "Keep the caller's session keyring"),
 		countOption(&o.PreserveFds, "preserve-fds", "n", "Pass on n descriptors, from 3 and behind those of LISTEN_FDS (0)"),

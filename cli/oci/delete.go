@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"berth/bundle"
+	"berth/cli/option"
 )
 
 func deleteCommand() *command {
@@ -12,9 +13,9 @@ func deleteCommand() *command {
 		name: "delete", args: "[OPTIONS] " + idArg, short: "Remove what is kept of a container",
 		about: "Delete removes a stopped container's state and cgroups and runs its poststop hooks. The bundle stays as it is.",
 		min:   1, max: 1,
-		build: func(s *session) ([]*option, action) {
+		build: func(s *session) ([]*option.Option, action) {
 			var force bool
-			options := []*option{switchOption(&force, "force,f", "Kill the container first; one that does not exist is no error")}
+			options := []*option.Option{switchOption(&force, "force,f", "Kill the container first; one that does not exist is no error")}
 			return options, s.with(func(ctx context.Context, b backend, id string) error {
 				err := b.Delete(ctx, id, force)
 				if force && errors.Is(err, bundle.ErrNotExist) {

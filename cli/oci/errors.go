@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"berth/cli/status"
 )
 
 // Exit statuses. Everything that is not listed ends with exitFailed.
@@ -12,30 +14,6 @@ const (
 	// exitExec is exec failing before its program ran: -1, as runc says.
 	exitExec = 255
 )
-
-// statusError gives the exit status of an error, or, without an error, of a
-// payload that had its say.
-type statusError struct {
-	code int
-	err  error
-}
-
-func (e *statusError) Error() string {
-	if e.err == nil {
-		return fmt.Sprintf("exit status %d", e.code)
-	}
-	return e.err.Error()
-}
-
-func (e *statusError) Unwrap() error { return e.err }
-
-// exitWith passes a payload's status on; 0 is no error.
-func exitWith(code int) error {
-	if code == 0 {
-		return nil
-	}
-	return &statusError{code: code}
-}
 
 // usageError is a command line that cannot be read. The report shows how it is
 // meant above the error itself.
@@ -47,14 +25,14 @@ type usageError struct {
 
 func (e *usageError) Error() string { return e.text }
 
-// status maps an error to the exit status.
-func status(err error) int {
-	var said *statusError
+// statusOf maps an error to the exit status.
+func statusOf(err error) int {
+	var said *status.Error
 	switch {
 	case err == nil:
 		return 0
 	case errors.As(err, &said):
-		return said.code
+		return said.Code
 	}
 	return exitFailed
 }
@@ -63,10 +41,10 @@ func status(err error) int {
 // stderr when the log is elsewhere. Callers keep either and search it.
 func (s *session) report(err error) {
 	var (
-		said  *statusError
+		said  *status.Error
 		usage *usageError
 	)
-	if err == nil || errors.As(err, &said) && said.err == nil {
+	if err == nil || errors.As(err, &said) && said.Err == nil {
 		return
 	}
 	if errors.As(err, &usage) && usage.help != nil {

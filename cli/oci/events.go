@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"berth/bundle"
+	"berth/cli/option"
 )
 
 func eventsCommand() *command {
@@ -15,10 +16,10 @@ func eventsCommand() *command {
 		name: "events", args: "[OPTIONS] " + idArg, short: "Report what a container uses, and when it runs out of memory",
 		about: `Events prints a JSON object a line until the container ends: "stats" at every interval, "oom" when the kernel killed a process of the container for lack of memory. With --stats it prints one object and ends.`,
 		min:   1, max: 1,
-		build: func(s *session) ([]*option, action) {
+		build: func(s *session) ([]*option.Option, action) {
 			interval, once := 5*time.Second, false
-			options := []*option{
-				parsedOption(&interval, time.ParseDuration, "interval", "duration", "Time between two measurements (5s)"),
+			options := []*option.Option{
+				option.Parsed(&interval, time.ParseDuration, "interval", "duration", "Time between two measurements (5s)"),
 				switchOption(&once, "stats", "Print one measurement and end"),
 			}
 			return options, s.with(func(ctx context.Context, b backend, id string) error {

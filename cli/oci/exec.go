@@ -14,6 +14,8 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"berth/bundle"
+	"berth/cli/option"
+	"berth/cli/status"
 )
 
 func execCommand() *command {
@@ -23,29 +25,29 @@ func execCommand() *command {
 
 Exec ends with the program's status, and with 255 when the program could not be run.`,
 		min: 1, max: unlimited, ordered: true,
-		build: func(s *session) ([]*option, action) {
+		build: func(s *session) ([]*option.Option, action) {
 			o := bundle.ExecOptions{Stdio: s.stdio}
 			var f processFlags
 			return append(execOptions(&o), f.options()...), func(ctx context.Context, args []string) error {
 				code, err := s.exec(ctx, &o, &f, args)
 				if err != nil {
-					return &statusError{code: exitExec, err: fmt.Errorf("exec failed: %w", err)}
+					return &status.Error{Code: exitExec, Err: fmt.Errorf("exec failed: %w", err)}
 				}
-				return exitWith(code)
+				return status.Exit(code)
 			}
 		},
 	}
 }
 
 // execOptions are the flags of exec that are about running, not about what runs.
-func execOptions(o *bundle.ExecOptions) []*option {
-	return []*option{
+func execOptions(o *bundle.ExecOptions) []*option.Option {
+	return []*option.Option{
 		switchOption(&o.Detach, "detach,d", "Return once the program runs"),
-		textOption(&o.ConsoleSocket, "console-socket", "path", "Unix socket that receives the terminal's master"),
-		textOption(&o.PidfdSocket, "pidfd-socket", "path", "Unix socket that receives a pidfd of the program"),
-		textOption(&o.PidFile, "pid-file", "path", "File that receives the pid of the program"),
+		option.Text(&o.ConsoleSocket, "console-socket", "path", "Unix socket that receives the terminal's master"),
+		option.Text(&o.PidfdSocket, "pidfd-socket", "path", "Unix socket that receives a pidfd of the program"),
+		option.Text(&o.PidFile, "pid-file", "path", "File that receives the pid of the program"),
 		countOption(&o.PreserveFds, "preserve-fds", "n", "Pass on n descriptors, from 3 and behind those of LISTEN_FDS (0)"),
-		textOption(&o.SubCgroup, "cgroup", "path", "Run in a cgroup below the container's own, which must exist"),
+		option.Text(&o.SubCgroup, "cgroup", "path", "Run in a cgroup below the container's own, which must exist"),
 		switchOption(&o.IgnorePaused, "ignore-paused", "Join a paused container; the program runs once that is resumed"),
 		switchOption(&o.NoSubreaper, "no-subreaper", "Do not adopt the processes that the program leaves behind"),
 	}
@@ -81,22 +83,22 @@ type processFlags struct {
 	gids                             []uint32
 }
 
-func (f *processFlags) options() []*option {
-	return []*option{
-		textOption(&f.path, "process,p", "file", "Read the process as JSON from a file; the flags below then say nothing"),
-		textOption(&f.cwd, "cwd", "dir", "Working folder in the container"),
-		listOption(&f.env, "env,e", "name=value", "Add a variable to the environment"),
+func (f *processFlags) options() []*option.Option {
+	return []*option.Option{
+		option.Text(&f.path, "process,p", "file", "Read the process as JSON from a file; the flags below then say nothing"),
+		option.Text(&f.cwd, "cwd", "dir", "Working folder in the container"),
+		option.List(&f.env, "env,e", "name=value", "Add a variable to the environment"),
 		switchOption(&f.tty, "tty,t", "Give the program a terminal"),
-		textOption(&f.user, "user,u", "uid[:gid]", "Run as this user and group, by number"),
-		newOption("additional-gids,g", "gid", "Add a group", func(s string) error {
+		option.Text(&f.user, "user,u", "uid[:gid]", "Run as this user and group, by number"),
+		option.New("additional-gids,g", "gid", "Add a group", func(s string) error {
 			gid, err := strconv.ParseUint(s, 10, 32)
 			f.gids = append(f.gids, uint32(gid))
 			return simplify(err)
 		}),
-		textOption(&f.label, "process-label", "label", "SELinux label of the program"),
-		textOption(&f.apparmor, "apparmor", "profile", "AppArmor profile of the program"),
+		option.Text(&f.label, "process-label", "label", "SELinux label of the program"),
+		option.Text(&f.apparmor, "apparmor", "profile", "AppArmor profile of the program"),
 		switchOption(&f.noNewPrivs, "no-new-privs", "Let no program below gain privileges"),
-		listOption(&f.caps, "cap,c", "capability", "Add a capability"),
+		option.List(&f.caps, "cap,c", "capability", "Add a capability"),
 	}
 }
 

@@ -1,6 +1,10 @@
 package oci
 
-import "fmt"
+import (
+	"fmt"
+
+	"berth/cli/option"
+)
 
 // globals are the flags in front of the command.
 type globals struct {
@@ -10,18 +14,18 @@ type globals struct {
 	help, version                      bool
 }
 
-func (g *globals) options() []*option {
+func (g *globals) options() []*option.Option {
 	g.logFormat, g.rootless = "text", "auto"
-	return []*option{
+	return []*option.Option{
 		switchOption(&g.debug, "debug", "Write debug lines to the log"),
-		textOption(&g.logPath, "log", "file", "Append the log to a file (stderr)"),
-		parsedOption(&g.logFormat, parseLogFormat, "log-format", "format", "Write the log as text or json"),
-		parsedOption(&g.logLevel, parseLogLevel, "log-level", "level", "Write this level to the log: debug, info, warning or error"),
-		textOption(&g.root, "root", "dir", "Keep the containers' state below a folder (/run/berth/oci)"),
+		option.Text(&g.logPath, "log", "file", "Append the log to a file (stderr)"),
+		option.Parsed(&g.logFormat, parseLogFormat, "log-format", "format", "Write the log as text or json"),
+		option.Parsed(&g.logLevel, parseLogLevel, "log-level", "level", "Write this level to the log: debug, info, warning or error"),
+		option.Text(&g.root, "root", "dir", "Keep the containers' state below a folder (/run/berth/oci)"),
 		switchOption(&g.systemd, "systemd-cgroup", `Have systemd make the cgroups; cgroupsPath is then "slice:prefix:name"`),
-		parsedOption(&g.cgroupManager, parseCgroupManager, "cgroup-manager", "manager", "Who makes the cgroups: cgroupfs or systemd"),
-		parsedOption(&g.rootless, parseRootless, "rootless", "value", "Accepted for callers of runc: true, false or auto"),
-		ignored(textOption(&g.criu, "criu", "path", "")),
+		option.Parsed(&g.cgroupManager, parseCgroupManager, "cgroup-manager", "manager", "Who makes the cgroups: cgroupfs or systemd"),
+		option.Parsed(&g.rootless, parseRootless, "rootless", "value", "Accepted for callers of runc: true, false or auto"),
+		ignored(option.Text(&g.criu, "criu", "path", "")),
 		switchOption(&g.help, "help,h,?", "Show this help"),
 		switchOption(&g.version, "version,v,V", "Show the version"),
 	}

@@ -121,7 +121,7 @@ func (f *fake) command(t *testing.T, stdin string, args ...string) outcome {
 	f.calls = nil
 	err = s.run(t.Context())
 	s.report(err)
-	o.code, o.stdout, o.stderr, o.session, o.calls = status(err), stdout.String(), stderr.String(), s, f.calls
+	o.code, o.stdout, o.stderr, o.session, o.calls = statusOf(err), stdout.String(), stderr.String(), s, f.calls
 	o.root, o.systemd, o.jsonLog = s.globals.root, s.globals.systemd, s.log.json
 	return o
 }

@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+
+	"berth/cli/option"
 )
 
 // tagline is what the program is, in a line.
@@ -40,12 +42,21 @@ func (s *session) printCommand(to io.Writer, i *invocation) error {
 	return err
 }
 
-func writeOptions(b *strings.Builder, options []*option) {
+func writeOptions(b *strings.Builder, options []*option.Option) {
 	w := tabwriter.NewWriter(b, 0, 8, 2, ' ', 0)
 	for _, o := range options {
 		if o.IsVisible() {
-			fmt.Fprintf(w, "  %s\n", o)
+			fmt.Fprintf(w, "  %s\t%s\n", heading(o), o.Usage)
 		}
 	}
 	_ = w.Flush() // as above
+}
+
+// heading is an option's forms, each with its argument.
+func heading(o *option.Option) string {
+	forms := o.Forms()
+	for i, form := range forms {
+		forms[i] = strings.TrimSpace(option.Dashed(form) + " " + o.Arg)
+	}
+	return strings.Join(forms, ", ")
 }

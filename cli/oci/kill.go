@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"berth/cli/option"
 	"berth/container"
 )
 
@@ -14,9 +15,9 @@ func killCommand() *command {
 		name: "kill", args: "[OPTIONS] " + idArg + " [SIGNAL]", short: "Send a signal to a container's first process",
 		about: "Kill sends SIGTERM or the signal given, by number or by name with or without SIG, to the first process of a container. Signal 0 only tests whether there is one.",
 		min:   1, max: 2,
-		build: func(s *session) ([]*option, action) {
+		build: func(s *session) ([]*option.Option, action) {
 			var all bool
-			options := []*option{switchOption(&all, "all,a", "Send the signal to all processes of the container")}
+			options := []*option.Option{switchOption(&all, "all,a", "Send the signal to all processes of the container")}
 			return options, func(ctx context.Context, args []string) error {
 				sig, err := parseSignal(append(args, "TERM")[1])
 				if err != nil {

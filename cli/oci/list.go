@@ -8,16 +8,17 @@ import (
 	"time"
 
 	"berth/bundle"
+	"berth/cli/option"
 )
 
 func listCommand() *command {
 	return &command{
 		name: "list", args: "[OPTIONS]", short: "List the containers below the root folder",
 		about: "List shows the containers below --root, as a table or as a JSON array of what state prints.",
-		build: func(s *session) ([]*option, action) {
+		build: func(s *session) ([]*option.Option, action) {
 			format, quiet := "table", false
-			options := []*option{
-				textOption(&format, "format,f", "format", "Print a table or json (table)"),
+			options := []*option.Option{
+				option.Text(&format, "format,f", "format", "Print a table or json (table)"),
 				switchOption(&quiet, "quiet,q", "Print ids only"),
 			}
 			return options, func(ctx context.Context, _ []string) error { return s.list(ctx, format, quiet) }

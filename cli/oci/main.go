@@ -11,6 +11,7 @@ import (
 	urfave "github.com/urfave/cli/v2"
 
 	"berth/bundle"
+	"berth/cli/option"
 	"berth/container"
 	"berth/state"
 )
@@ -48,7 +49,7 @@ func Main(ctx context.Context, p Process) int {
 	s := newSession(p)
 	err := s.run(ctx)
 	s.report(err)
-	return status(err)
+	return statusOf(err)
 }
 
 func newSession(p Process) *session {
@@ -84,7 +85,7 @@ func (s *session) openBundles() (backend, error) {
 // run reads the global flags, finds the command and gives both to urfave.
 func (s *session) run(ctx context.Context) error {
 	options := s.globals.options()
-	flags, words, err := newVocabulary(options).arrange(s.args, false)
+	flags, words, err := option.Arrange(options, s.args, false, readFlag)
 	if err != nil {
 		return &usageError{text: err.Error(), help: func() { _ = s.printOverview(s.err) }}
 	}

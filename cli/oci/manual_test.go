@@ -21,8 +21,8 @@ func TestManualIsWhole(t *testing.T) {
 		}
 		options, _ := c.build(s)
 		for _, o := range options {
-			if shown := strings.Contains(section, "\n**--"+o.name+"**"); shown == o.hidden || !o.hidden && o.usage == "" {
-				t.Errorf("%s --%s: on the page: %t, hidden: %t, %q", c.name, o.name, shown, o.hidden, o.usage)
+			if shown := strings.Contains(section, "\n**--"+o.Name+"**"); shown == o.Hidden || !o.Hidden && o.Usage == "" {
+				t.Errorf("%s --%s: on the page: %t, hidden: %t, %q", c.name, o.Name, shown, o.Hidden, o.Usage)
 			}
 		}
 	}

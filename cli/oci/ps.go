@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"berth/cli/option"
 )
 
 func psCommand() *command {
@@ -18,9 +20,9 @@ func psCommand() *command {
 		name: "ps", args: "[OPTIONS] " + idArg + " [PS-OPTION...]", short: "List the processes of a container",
 		about: "Ps shows the lines of ps(1), called with -ef or the options given, that belong to the container's processes. Where there is no ps(1) it prints a table of its own. With --format json it prints the pids.",
 		min:   1, max: unlimited, ordered: true,
-		build: func(s *session) ([]*option, action) {
+		build: func(s *session) ([]*option.Option, action) {
 			format := "table"
-			options := []*option{textOption(&format, "format,f", "format", "Print a table or json (table)")}
+			options := []*option.Option{option.Text(&format, "format,f", "format", "Print a table or json (table)")}
 			return options, func(ctx context.Context, args []string) error { return s.ps(ctx, format, args) }
 		},
 	}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"berth/cli/option"
 )
 
 // configFile is the name of the configuration in a bundle (bundle.md).
@@ -18,10 +20,10 @@ func specCommand() *command {
 	return &command{
 		name: "spec", args: "[OPTIONS]", short: "Write a config.json to start from",
 		about: "Spec writes a configuration that runs a shell in the folder rootfs of the bundle. It does not touch one that is there.",
-		build: func(s *session) ([]*option, action) {
+		build: func(s *session) ([]*option.Option, action) {
 			dir, rootless := ".", false
-			options := []*option{
-				textOption(&dir, "bundle,b", "dir", "Folder to write config.json to (.)"),
+			options := []*option.Option{
+				option.Text(&dir, "bundle,b", "dir", "Folder to write config.json to (.)"),
 				switchOption(&rootless, "rootless", "Map the caller's user and leave out what needs more"),
 			}
 			return options, func(context.Context, []string) error { return writeSpec(dir, rootless) }

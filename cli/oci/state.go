@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+
+	"berth/cli/option"
 )
 
 func stateCommand() *command {
@@ -11,7 +13,7 @@ func stateCommand() *command {
 		name: "state", args: idArg, short: "Show the state of a container",
 		about: "State prints the state of a container as JSON: what the runtime specification names, and bundle, root, time of creation and owner as runc shows them. Pid is 0 once the container has stopped.",
 		min:   1, max: 1,
-		build: func(s *session) ([]*option, action) {
+		build: func(s *session) ([]*option.Option, action) {
 			return nil, s.with(func(ctx context.Context, b backend, id string) error {
 				state, err := b.State(ctx, id)
 				if err != nil {

@@ -11,6 +11,8 @@ import (
 
 	"github.com/docker/go-units"
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"berth/cli/option"
 )
 
 func updateCommand() *command {
@@ -20,7 +22,7 @@ func updateCommand() *command {
 
 Memory takes a unit: b, k, m or g. -1 is no limit.`,
 		min: 1, max: 1,
-		build: func(s *session) ([]*option, action) {
+		build: func(s *session) ([]*option.Option, action) {
 			f := newLimits()
 			return f.options(), s.with(func(ctx context.Context, b backend, id string) error {
 				// An unknown container is reported before stdin is waited for.
@@ -53,15 +55,15 @@ type limits struct {
 
 func newLimits() *limits { return &limits{} }
 
-func (f *limits) options() []*option {
-	o := []*option{
-		textOption(&f.path, "resources,r", "file", "Read the limits as JSON from a file, or from stdin for -"),
-		newOption("blkio-weight", "weight", "Share of block input and output, 10 to 1000", f.setWeight),
-		newOption("pids-limit", "n", "Highest number of tasks", f.setPids),
-		textOption(&f.cpu.Cpus, "cpuset-cpus", "list", "Processors to use"),
-		textOption(&f.cpu.Mems, "cpuset-mems", "list", "Memory nodes to use"),
-		textOption(&f.l3, "l3-cache-schema", "schema", "Intel RDT: share of the L3 cache"),
-		textOption(&f.membw, "mem-bw-schema", "schema", "Intel RDT: share of the memory bandwidth"),
+func (f *limits) options() []*option.Option {
+	o := []*option.Option{
+		option.Text(&f.path, "resources,r", "file", "Read the limits as JSON from a file, or from stdin for -"),
+		option.New("blkio-weight", "weight", "Share of block input and output, 10 to 1000", f.setWeight),
+		option.New("pids-limit", "n", "Highest number of tasks", f.setPids),
+		option.Text(&f.cpu.Cpus, "cpuset-cpus", "list", "Processors to use"),
+		option.Text(&f.cpu.Mems, "cpuset-mems", "list", "Memory nodes to use"),
+		option.Text(&f.l3, "l3-cache-schema", "schema", "Intel RDT: share of the L3 cache"),
+		option.Text(&f.membw, "mem-bw-schema", "schema", "Intel RDT: share of the memory bandwidth"),
 	}
 	for _, u := range []struct {
 		to          **uint64
@@ -87,8 +89,8 @@ func (f *limits) options() []*option {
 	return append(o, f.memoryOptions()...)
 }
 
-func (f *limits) memoryOptions() []*option {
-	var o []*option
+func (f *limits) memoryOptions() []*option.Option {
+	var o []*option.Option
 	for _, m := range []struct {
 		to          **int64
 		name, usage string
@@ -97,14 +99,14 @@ func (f *limits) memoryOptions() []*option {
 		{&f.memory.Reservation, "memory-reservation", "Use of memory that is defended, in bytes"},
 		{&f.memory.Swap, "memory-swap", "Highest use of memory and swap together, in bytes"},
 	} {
-		o = append(o, newOption(m.name, "bytes", m.usage, func(s string) error {
+		o = append(o, option.New(m.name, "bytes", m.usage, func(s string) error {
 			v, err := parseBytes(s)
 			*m.to = &v
 			return err
 		}))
 	}
 	for _, name := range []string{"kernel-memory", "kernel-memory-tcp"} {
-		o = append(o, ignored(newOption(name, "bytes", "", func(string) error {
+		o = append(o, ignored(option.New(name, "bytes", "", func(string) error {
 			f.obsolete = append(f.obsolete, name)
 			return nil
 		})))
@@ -112,8 +114,8 @@ func (f *limits) memoryOptions() []*option {
 	return o
 }
 
-func numberOption[T any](to **T, parse func(string, int, int) (T, error), name, usage string) *option {
-	return newOption(name, "n", usage, func(s string) error {
+func numberOption[T any](to **T, parse func(string, int, int) (T, error), name, usage string) *option.Option {
+	return option.New(name, "n", usage, func(s string) error {
 		v, err := parse(s, 10, 64)
 		*to = &v
 		return simplify(err)

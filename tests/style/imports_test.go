@@ -18,10 +18,12 @@ func layers() map[string][]string {
 	runtime := append(slices.Clone(low), "container", "image", "bundle")
 	// What commands and the engine wire together.
 	product := append(slices.Clone(runtime), "network", "volume", "systemd", "resctrl", "build", "teach")
+	// What both command lines are made of.
+	words := []string{"cli/option", "cli/status"}
 	return map[string][]string{
 		".":         append(slices.Clone(product), "cli", "cli/oci", "engine"),
-		"cli":       append(slices.Clone(product), "cli/oci", "engine"),
-		"cli/oci":   product,
+		"cli":       slices.Concat(product, words, []string{"cli/oci", "engine"}),
+		"cli/oci":   slices.Concat(product, words),
 		"engine":    product,
 		"build":     {"image", "container", "network", "volume", "rootfs", "state"},
 		"bundle":    append(slices.Clone(low), "container", "network", "systemd", "resctrl"),
@@ -37,6 +39,9 @@ func layers() map[string][]string {
 		"seccomp":   {},
 		"nsenter":   {},
 		"state":     {},
+
+		"cli/option": {},
+		"cli/status": {},
 	}
 }
 
