@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -79,7 +78,7 @@ func (s *session) invoke(c *command, args []string) (*invocation, error) {
 func helpOption(asked *bool, options []*option.Option) *option.Option {
 	words := "h,help"
 	for _, o := range options {
-		if slices.Contains(o.Forms(), "h") {
+		if o.GoesBy("h") {
 			words = "help"
 		}
 	}

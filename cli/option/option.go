@@ -99,6 +99,16 @@ func ParsedList[T any](to *[]T, parse func(string) (T, error), forms, arg, usage
 // Forms are the words that the option goes by, without dashes.
 func (o *Option) Forms() []string { return strings.Split(o.forms, ",") }
 
+// GoesBy tells whether form is one of the option's.
+func (o *Option) GoesBy(form string) bool {
+	for own := range strings.SplitSeq(o.forms, ",") {
+		if own == form {
+			return true
+		}
+	}
+	return false
+}
+
 // IsSwitch tells whether the option stands without a value.
 func (o *Option) IsSwitch() bool { return o.Arg == "" || o.Implied != "" }
 

@@ -73,6 +73,11 @@ func TestForms(t *testing.T) {
 		if o.Name != want.name || o.Label() != want.label || o.String() != want.line {
 			t.Errorf("%s: name %q, label %q, line %q", forms, o.Name, o.Label(), o.String())
 		}
+		for _, form := range strings.Split(forms, ",") {
+			if !o.GoesBy(form) || o.GoesBy(form+",") || o.GoesBy("") {
+				t.Errorf("%s goes by %s: %v", forms, form, o.GoesBy(form))
+			}
+		}
 		var b strings.Builder
 		WriteManual(&b, []*Option{o, {Name: "gone", Hidden: true}})
 		if got, want := b.String(), "\n"+want.manual+"\n:   Set \\_it\\_\n"; got != want {
