@@ -38,6 +38,10 @@ type maker struct {
 	starts   bool
 	notifier *notifier
 
+	// signals can end the creation, and folder keeps others off it.
+	signals *interruption
+	folder  *folder
+
 	rec      *record
 	compiled *container.Compiled
 	groups   *cgroup.Manager
@@ -56,19 +60,23 @@ type maker struct {
 // an error nothing of it is left.
 func (r *Runtime) Create(ctx context.Context, id string, o CreateOptions) error {
 	m := &maker{r: r, id: id, o: o, gated: true, background: true}
+	ctx, m.signals = interruptible(ctx)
+	defer m.signals.close()
 	if err := m.make(ctx); err != nil {
-		return err
+		return m.signals.explain(err)
 	}
 	m.run.Close()
+	m.folder.close()
 	return nil
 }
 
-// make brings the container up to its gate, or, without one, to life.
+// make brings the container up to its gate, or, without one, to life. It leaves
+// the folder locked; after an error nothing is left.
 func (m *maker) make(ctx context.Context) error {
 	if err := checkID(m.id); err != nil {
 		return err
 	}
-	if err := m.checkFree(); err != nil {
+	if err := m.r.checkFree(m.id); err != nil {
 		return err
 	}
 	if err := m.r.prepare(); err != nil {
@@ -95,19 +103,11 @@ func (m *maker) make(ctx context.Context) error {
 		return err
 	}
 	for _, step := range []func(context.Context) error{
-		m.makeGate, m.listenNotify, m.start, m.recordPayload, m.sendTerminal, m.sendPidfd, m.writePidFile,
+		m.makeGate, m.listenNotify, m.start, m.recordPayload, m.sendTerminal, m.sendPidfd, m.commit, m.writePidFile,
 	} {
 		if err := step(ctx); err != nil {
-			return errors.Join(err, m.undo(ctx, err))
+			return m.takeBack(ctx, err)
 		}
-	}
-	return nil
-}
-
-// checkFree refuses an id that is taken. claim decides for good.
-func (m *maker) checkFree() error {
-	if _, err := os.Lstat(m.r.statePath(m.id)); err == nil {
-		return fmt.Errorf("%w: %s", ErrExists, m.id)
 	}
 	return nil
 }
@@ -216,7 +216,8 @@ func (m *maker) claim(ctx context.Context) error {
 		OCIVersion: m.conf.spec.Version, Annotations: m.conf.spec.Annotations, Creator: self, Cgroups: m.compiled.Cgroups,
 		Notify: m.notify, Scope: m.scope, NoNewKeyring: m.o.NoNewKeyring,
 	}
-	if err := m.r.makeFolder(ctx, m.id); err != nil {
+	m.signals.await()
+	if m.folder, err = m.r.makeFolder(ctx, m.id); err != nil {
 		return err
 	}
 	// The record comes last: until then nobody takes the folder for a container.
@@ -226,7 +227,9 @@ func (m *maker) claim(ctx context.Context) error {
 		m.r.save(m.rec),
 	)
 	if err != nil {
-		return errors.Join(err, state.RemoveTree(m.r.dir(m.id)))
+		err = errors.Join(err, state.RemoveTree(m.r.dir(m.id)))
+		m.folder.close()
+		return err
 	}
 	return nil
 }
@@ -239,41 +242,6 @@ func (r *Runtime) prepare() error {
 	}
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("make state folder: %w", err)
-	}
-	return nil
-}
-
-// makeFolder makes a container's folder. One that a creator left behind who
-// died before it wrote a record is nobody's.
-func (r *Runtime) makeFolder(ctx context.Context, id string) error {
-	err := os.Mkdir(r.dir(id), 0o700)
-	if errors.Is(err, fs.ErrExist) {
-		return r.takeOver(ctx, id)
-	}
-	if err != nil {
-		return fmt.Errorf("make container folder: %w", err)
-	}
-	return nil
-}
-
-// abandoned is how old a folder without a record must be to be nobody's.
-const abandoned = 2 * time.Second
-
-// takeOver makes the folder of an id anew when nobody's lies there.
-func (r *Runtime) takeOver(_ context.Context, id string) error {
-	exists := fmt.Errorf("%w: %s", ErrExists, id)
-	if _, err := os.Lstat(r.statePath(id)); !errors.Is(err, fs.ErrNotExist) {
-		return exists
-	}
-	st, err := os.Lstat(r.dir(id))
-	if err != nil || time.Since(st.ModTime()) < abandoned {
-		return exists
-	}
-	if err := state.RemoveTree(r.dir(id)); err != nil {
-		return errors.Join(exists, err)
-	}
-	if err := os.Mkdir(r.dir(id), 0o700); err != nil {
-		return errors.Join(exists, err)
 	}
 	return nil
 }
@@ -305,7 +273,19 @@ func (m *maker) start(ctx context.Context) error {
 	if err != nil {
 		return container.PlanError(m.conf.spec.Process.Args[0], m.compiled.Plan, m.run.Results(), err)
 	}
+	if !m.gated && !m.background {
+		return m.signals.release() // it runs: from here on they are for it
+	}
 	return nil
+}
+
+// commit ends the time in which a signal takes everything back, unless the
+// payload is only let go by launch.
+func (m *maker) commit(context.Context) error {
+	if m.gated && m.starts {
+		return nil
+	}
+	return m.signals.release()
 }
 
 // recordPayload writes who the payload is.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -60,7 +61,9 @@ func (r *Runtime) Exec(ctx context.Context, id string, o ExecOptions) (int, erro
 	if o.Detach {
 		return 0, nil
 	}
-	return wait(v.run, v.terminal(), o.Stdio)
+	signals := make(chan os.Signal, signalQueue)
+	defer signal.Stop(signals)
+	return wait(v.run, v.terminal(), o.Stdio, signals)
 }
 
 // admit refuses containers that nobody can join.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -99,9 +100,23 @@ func (r *Runtime) signalAll(ctx context.Context, c *record, sig unix.Signal) err
 // Delete removes a container that has ended, or was never started. With force
 // it ends one that runs, and a container that does not exist is no error.
 func (r *Runtime) Delete(ctx context.Context, id string, force bool) error {
+	if err := checkID(id); err != nil {
+		return err
+	}
 	if force {
 		r.hasten(id)
 	}
+	folder, err := r.takeFolder(ctx, id, force)
+	if errors.Is(err, fs.ErrNotExist) {
+		if force {
+			return nil
+		}
+		return fmt.Errorf("%w: %s", ErrNotExist, id)
+	}
+	if err != nil {
+		return err
+	}
+	defer folder.close()
 	c, unlock, err := r.locked(ctx, id)
 	if errors.Is(err, ErrNotExist) && force {
 		return state.RemoveTree(r.dir(id))
@@ -115,7 +130,7 @@ func (r *Runtime) Delete(ctx context.Context, id string, force bool) error {
 		return err
 	}
 	if status != stopped && status != created && !force {
-		return fmt.Errorf("cannot delete container %s that is not stopped: %s", id, status)
+		return notStopped(id, status)
 	}
 	spec, specErr := r.Spec(id)
 	if err := r.clear(ctx, c); err != nil {
@@ -127,6 +142,10 @@ func (r *Runtime) Delete(ctx context.Context, id string, force bool) error {
 		r.poststop(ctx, c, spec)
 	}
 	return nil
+}
+
+func notStopped(id, status string) error {
+	return fmt.Errorf("cannot delete container %s that is not stopped: %s", id, status)
 }
 
 // hasten ends a container's first process before the lock is asked for: a start

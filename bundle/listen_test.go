@@ -19,6 +19,9 @@ func TestMain(m *testing.M) {
 		sayNotify(say)
 		return
 	}
+	if kind := os.Getenv(makeEnv); kind != "" {
+		makeContainer(kind)
+	}
 	os.Exit(m.Run())
 }
 

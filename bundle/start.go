@@ -41,6 +41,7 @@ func (r *Runtime) Start(ctx context.Context, id string) error {
 	if err := r.letGo(ctx, c, spec); err != nil {
 		return errors.Join(err, r.abort(ctx, c))
 	}
+	r.poststart(ctx, c, spec)
 	unlock()
 	return n.wait(ctx, c.Payload)
 }
@@ -62,16 +63,12 @@ func (r *Runtime) startable(c *record) error {
 	return errors.New("cannot start an already running container")
 }
 
-// letGo opens the gate, with the hooks on both sides of it.
+// letGo opens the gate, once the hooks before it have run.
 func (r *Runtime) letGo(ctx context.Context, c *record, spec *specs.Spec) error {
 	if err := r.startHooks(ctx, c, spec); err != nil {
 		return err
 	}
-	if err := r.open(ctx, c); err != nil {
-		return err
-	}
-	r.poststart(ctx, c, spec)
-	return nil
+	return r.open(ctx, c)
 }
 
 // open opens the gate and waits until the payload has come through.

@@ -25,8 +25,11 @@ import (
 // been copied, and everything is as it was before. In between this process must
 // not start other children and wait for them, as the reaper would be faster:
 // hooks run before accompany or after finish.
-func accompany(run *nsenter.Run, terminal int, stdio container.Stdio) (finish func(), err error) {
-	e := &escort{run: run, stdio: stdio, stop: make(chan struct{}), signals: make(chan os.Signal, 64)}
+//
+// Signals are caught in the channel given, which may hold earlier ones already, and
+// is the caller's to stop.
+func accompany(run *nsenter.Run, terminal int, stdio container.Stdio, signals chan os.Signal) (finish func(), err error) {
+	e := &escort{run: run, stdio: stdio, stop: make(chan struct{}), signals: signals}
 	first := []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGPIPE}
 	if terminal >= 0 {
 		first = append(first, unix.SIGWINCH)
@@ -36,7 +39,6 @@ func accompany(run *nsenter.Run, terminal int, stdio container.Stdio) (finish fu
 	signal.Notify(e.signals, first...)
 	if terminal >= 0 {
 		if e.console, err = startConsole(terminal, stdio); err != nil {
-			signal.Stop(e.signals)
 			return nil, err
 		}
 	}
@@ -44,6 +46,9 @@ func accompany(run *nsenter.Run, terminal int, stdio container.Stdio) (finish fu
 	e.work.Go(e.forward)
 	return e.finish, nil
 }
+
+// signalQueue is how many signals can wait to be forwarded.
+const signalQueue = 64
 
 // escort is what accompany leaves running.
 type escort struct {
@@ -120,7 +125,6 @@ func (e *escort) finish() {
 	if e.console != nil {
 		e.console.finish()
 	}
-	signal.Stop(e.signals)
 	close(e.stop)
 	e.work.Wait()
 	e.reap()

@@ -11,6 +11,13 @@ import (
 	"berth/cgroup"
 )
 
+// takeBack undoes a creation that cause has ended, and says why it did.
+func (m *maker) takeBack(ctx context.Context, cause error) error {
+	err := errors.Join(m.signals.explain(cause), m.undo(ctx, cause))
+	m.folder.close()
+	return err
+}
+
 // undo takes back what make has done until cause ended it.
 func (m *maker) undo(ctx context.Context, cause error) error {
 	spawned := m.run != nil && m.run.Pid() > 0
@@ -48,7 +55,7 @@ func (m *maker) checkVacant(ctx context.Context) error {
 		return err
 	}
 	if len(pids) > 0 {
-		if err := m.checkFree(); err != nil {
+		if err := m.r.checkFree(m.id); err != nil {
 			return err // another creator of this id was quicker, and they are its
 		}
 		return fmt.Errorf("linux.cgroupsPath: process %d is in the group %s: %w", pids[0], m.groups.Dirs()[0], cgroup.ErrBusy)
