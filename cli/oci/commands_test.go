@@ -129,6 +129,8 @@ func TestStatus(t *testing.T) {
 		"exec, the program's":    {args: "exec id x", code: 7, want: 7},
 		"exec, failed":           {args: "exec id x", err: broken, want: 255, stderr: "exec failed: broken"},
 		"create, failed":         {args: "create id", err: broken, want: 1, stderr: "runc create failed: broken"},
+		"create, interrupted":    {args: "create id", err: &bundle.InterruptError{Signal: 15}, want: 143, stderr: "runc create failed: interrupted by SIGTERM"},
+		"run, interrupted":       {args: "run id", err: &bundle.InterruptError{Signal: 2}, want: 130, stderr: "runc run failed: interrupted by SIGINT"},
 		"start, failed":          {args: "start id", err: broken, want: 1, stderr: "msg=broken"},
 		"delete, unknown":        {args: "delete id", err: bundle.ErrNotExist, want: 1, stderr: "container does not exist"},
 		"delete -f, unknown":     {args: "delete -f id", err: bundle.ErrNotExist},

@@ -2,6 +2,7 @@ package oci
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -89,5 +90,9 @@ func (s *session) failed(verb string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s %s failed: %w", s.program, verb, err)
+	text := fmt.Errorf("%s %s failed: %w", s.program, verb, err)
+	if by := (*bundle.InterruptError)(nil); errors.As(err, &by) {
+		return &status.Error{Code: 128 + int(by.Signal), Err: text}
+	}
+	return text
 }
