@@ -108,7 +108,7 @@ func (i *invocation) urfave(s *session) *urfave.Command {
 			}
 			// The first word only: what exec runs may hold secrets.
 			s.log.debugf("%s %s", s.program, strings.Join(append([]string{i.name}, args[:min(len(args), 1)]...), " "))
-			return i.run(c.Context, args)
+			return s.attribute(c.Context, i.name, args, i.run(c.Context, args))
 		},
 	}
 }

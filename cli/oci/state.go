@@ -3,19 +3,28 @@ package oci
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 
+	"berth/bundle"
 	"berth/cli/option"
 )
 
 func stateCommand() *command {
 	return &command{
 		name: "state", args: idArg, short: "Show the state of a container",
-		about: "State prints the state of a container as JSON: what the runtime specification names, and bundle, root, time of creation and owner as runc shows them. Pid is 0 once the container has stopped.",
+		about: "State prints the state of a container as JSON: what the runtime specification names, and bundle, root, time of creation and owner as runc shows them. Pid is 0 once the container has stopped.\n\nWithout --root, state also shows a container that berth run or berth create made, by id, name or unique prefix of an id. Its bundle is the folder of the engine with what belongs to its current run.",
 		min:   1, max: 1,
 		build: func(s *session) ([]*option.Option, action) {
 			return nil, s.with(func(ctx context.Context, b backend, id string) error {
 				state, err := b.State(ctx, id)
+				if errors.Is(err, bundle.ErrNotExist) {
+					engines, lookErr := s.engineState(ctx, id)
+					if engines != nil {
+						return printJSON(s.out, engines, "  ")
+					}
+					return errors.Join(err, lookErr)
+				}
 				if err != nil {
 					return err
 				}
