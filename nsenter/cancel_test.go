@@ -99,7 +99,11 @@ func TestStartCancelledAnytime(t *testing.T) {
 	needRoot(t)
 	r := rand.New(rand.NewPCG(1, 5))
 	started, stopped := 0, 0
-	for range 300 {
+	count := 300
+	if testing.Short() {
+		count = 100
+	}
+	for range count {
 		p := &Plan{}
 		p.Add(spawn(unix.CLONE_NEWNS))
 		p.Add(forkSteps()...)

@@ -209,7 +209,7 @@ func TestPlansUnderStrace(t *testing.T) {
 	}
 	count := 300
 	if testing.Short() {
-		count = 50
+		count = 20
 	}
 	log := filepath.Join(t.TempDir(), "log")
 	helper := helperCommand(t, "plans", "1", strconv.Itoa(count))

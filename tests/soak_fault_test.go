@@ -150,6 +150,7 @@ func killAndWait(t *testing.T, pid int) {
 // TestSoakKillAtSystemCall kills a command at its k-th system call, for k all
 // over its life.
 func TestSoakKillAtSystemCall(t *testing.T) {
+	leaveToHost(t)
 	s := newStage(t)
 	strace := fixture.NeedTool(t, "strace")
 	for name, x := range map[string]struct{ prepare, command string }{
@@ -203,6 +204,7 @@ func most(log string) int {
 // TestSoakCutRemoval: a removal that was cut short half-way is finished by the
 // next listing.
 func TestSoakCutRemoval(t *testing.T) {
+	leaveToHost(t)
 	s := newStage(t)
 	id := s.must("create", "--name", "cut", "box", "true")
 	dir := filepath.Join(s.root, "container")

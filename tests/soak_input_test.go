@@ -72,6 +72,7 @@ func importEmpty(s *stage, name string) {
 // TestSoakBadInput: one line that says what is wrong, the documented code, and
 // nothing left behind.
 func TestSoakBadInput(t *testing.T) {
+	leaveToHost(t)
 	s := newStage(t)
 	importEmpty(s, "empty")
 	dir := t.TempDir()
@@ -124,6 +125,7 @@ func TestSoakBadInput(t *testing.T) {
 // TestSoakCorruptState: a record that cannot be read is one broken row, and the
 // others do not suffer from it.
 func TestSoakCorruptState(t *testing.T) {
+	leaveToHost(t)
 	s := newStage(t)
 	for kind, data := range map[string][]byte{
 		"empty": nil, "NUL": make([]byte, 400), "cut": []byte(`{"version":1,"id":"`), "future": []byte(`{"version":99}`), "other": []byte(`[1,2]`), "deep": bytes.Repeat([]byte("["), 1<<20),

@@ -33,6 +33,7 @@ func slowly(t *testing.T, cmd *exec.Cmd) (int64, result) {
 
 // TestSoakWholeOutput: the tail is not lost on any way that output takes.
 func TestSoakWholeOutput(t *testing.T) {
+	leaveToHost(t)
 	s := newStage(t)
 	sizes := []int{1<<20 - 1, 1 << 20, 1<<20 + 1}
 	if os.Getenv("BERTH_SOAK") != "" {
@@ -80,6 +81,7 @@ func TestSoakWholeOutput(t *testing.T) {
 // TestSoakStdin: input that ends at once, that is not read, that never ends,
 // and output that nobody reads.
 func TestSoakStdin(t *testing.T) {
+	leaveToHost(t)
 	s := newStage(t)
 	s.must("run", "-d", "--rm", "--name", "host", "box", "sleep", "1000")
 	endless := func() io.ReadCloser { return io.NopCloser(yes{}) }
