@@ -107,16 +107,20 @@ func (r *Runtime) Delete(ctx context.Context, id string, force bool) error {
 		r.hasten(id)
 	}
 	folder, err := r.takeFolder(ctx, id, force)
-	if errors.Is(err, fs.ErrNotExist) {
-		if force {
-			return nil
-		}
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && force:
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w: %s", ErrNotExist, id)
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
 	defer folder.close()
+	return r.remove(ctx, id, force)
+}
+
+// remove deletes a container whose folder is this process's.
+func (r *Runtime) remove(ctx context.Context, id string, force bool) error {
 	c, unlock, err := r.locked(ctx, id)
 	if errors.Is(err, ErrNotExist) && force {
 		return state.RemoveTree(r.dir(id))
