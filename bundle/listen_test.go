@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"berth/tests/ledger"
 )
 
 func TestMain(m *testing.M) {
@@ -22,7 +24,7 @@ func TestMain(m *testing.M) {
 	if kind := os.Getenv(makeEnv); kind != "" {
 		makeContainer(kind)
 	}
-	os.Exit(m.Run())
+	os.Exit(ledger.Main(m))
 }
 
 // printPassedFiles is a program of its own, as descriptors have numbers that a

@@ -37,20 +37,35 @@ func TestLiveMountOptions(t *testing.T) {
 func detached(t *testing.T, x *Hierarchy) int {
 	t.Helper()
 	fds := make(chan int)
-	go func() {
-		// Never unlocked: the thread ends with its namespace.
-		runtime.LockOSThread()
+	go onOwnThread(func() {
 		fd, err := mountHierarchy(x)
 		if err != nil {
 			t.Errorf("%s: %v", path.Base(x.Mount), err)
 		}
 		fds <- fd
-	}()
+	})
 	fd := <-fds
 	if fd < 0 {
 		t.FailNow()
 	}
 	return fd
+}
+
+// onOwnThread runs a function on a thread that ends with it, and so with the
+// namespaces that it changes. The main thread would stay.
+func onOwnThread(f func()) {
+	runtime.LockOSThread()
+	if unix.Gettid() != unix.Getpid() {
+		f()
+		return
+	}
+	defer runtime.UnlockOSThread()
+	found := make(chan bool)
+	go onOwnThread(func() {
+		close(found)
+		f()
+	})
+	<-found
 }
 
 func mountHierarchy(x *Hierarchy) (int, error) {

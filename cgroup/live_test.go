@@ -108,8 +108,15 @@ func (l *lab) start(t testing.TB, g Group, res *specs.LinuxResources, script str
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.stop(t, m) })
-	return l.enter(t, m, p, place, script)
+	var c *cell
+	t.Cleanup(func() {
+		l.stop(t, m)
+		if c != nil {
+			_, _ = unix.Wait4(c.run.Pid(), nil, 0, nil) // unless the test has
+		}
+	})
+	c = l.enter(t, m, p, place, script)
+	return c
 }
 
 // enter completes a plan and starts it.

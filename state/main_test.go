@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"berth/tests/ledger"
 )
 
 // roleVar makes the test binary play a second process in a test.
@@ -19,7 +21,7 @@ const roleVar = "BERTH_STATE_TEST_ROLE"
 func TestMain(m *testing.M) {
 	switch role, arg, _ := strings.Cut(os.Getenv(roleVar), "="); role {
 	case "":
-		os.Exit(m.Run())
+		os.Exit(ledger.Main(m))
 	case "hold":
 		playHold(arg)
 	case "claim":

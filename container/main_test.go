@@ -1,0 +1,10 @@
+package container
+
+import (
+	"os"
+	"testing"
+
+	"berth/tests/ledger"
+)
+
+func TestMain(m *testing.M) { os.Exit(ledger.Main(m)) }
