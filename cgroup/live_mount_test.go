@@ -2,10 +2,11 @@ package cgroup
 
 import (
 	"path"
-	"runtime"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"berth/tests/fixture"
 )
 
 // TestLiveMountOptions makes a detached mount of every hierarchy and compares
@@ -36,36 +37,13 @@ func TestLiveMountOptions(t *testing.T) {
 // the kernel would let these options make a new hierarchy.
 func detached(t *testing.T, x *Hierarchy) int {
 	t.Helper()
-	fds := make(chan int)
-	go onOwnThread(func() {
-		fd, err := mountHierarchy(x)
-		if err != nil {
-			t.Errorf("%s: %v", path.Base(x.Mount), err)
-		}
-		fds <- fd
-	})
-	fd := <-fds
-	if fd < 0 {
-		t.FailNow()
+	var fd int
+	var err error
+	fixture.OwnThread(func() { fd, err = mountHierarchy(x) })
+	if err != nil {
+		t.Fatalf("%s: %v", path.Base(x.Mount), err)
 	}
 	return fd
-}
-
-// onOwnThread runs a function on a thread that ends with it, and so with the
-// namespaces that it changes. The main thread would stay.
-func onOwnThread(f func()) {
-	runtime.LockOSThread()
-	if unix.Gettid() != unix.Getpid() {
-		f()
-		return
-	}
-	defer runtime.UnlockOSThread()
-	found := make(chan bool)
-	go onOwnThread(func() {
-		close(found)
-		f()
-	})
-	<-found
 }
 
 func mountHierarchy(x *Hierarchy) (int, error) {

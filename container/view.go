@@ -65,7 +65,7 @@ func (e *Engine) List(ctx context.Context) ([]*View, error) {
 // nobody's errand, so it tells nobody what it could not do.
 func (e *Engine) sweep(containers int) {
 	names, err := os.ReadDir(e.Dirs.Names())
-	if err == nil && len(names) > containers || unfinished(e.Dirs.Containers()) || unfinished(e.Dirs.RunContainers()) {
+	if err == nil && len(names) > containers || slices.ContainsFunc([]string{e.Dirs.Containers(), e.Dirs.RunContainers(), e.Dirs.Cache()}, unfinished) {
 		_, _ = state.Sweep(e.Dirs)
 	}
 }

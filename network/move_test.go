@@ -21,17 +21,13 @@ import (
 func onOwnHost(t *testing.T, test func()) {
 	t.Helper()
 	fixture.NeedRoot(t)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread()
+	fixture.OwnThread(func() {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			t.Error(err)
 			return
 		}
 		test()
-	}()
-	<-done
+	})
 }
 
 // container is a process in a network namespace of its own, and a handle on

@@ -78,15 +78,11 @@ func (d Dirs) checked(stamp string) bool {
 }
 
 // markChecked replaces the stamp. Without one the next check is a full one, so
-// a disk that is full or read-only costs time only.
+// a disk that is full or read-only costs time only, and so does dying between
+// the two calls. By rename it would leave a file then.
 func (d Dirs) markChecked(stamp string) {
-	tmp := d.Cache() + "/" + StagingName()
-	if unix.Symlink(stamp, tmp) != nil {
-		return
-	}
-	if rename(tmp, d.layout()) != nil {
-		_ = unix.Unlink(tmp)
-	}
+	_ = unix.Unlink(d.layout())
+	_ = unix.Symlink(stamp, d.layout())
 }
 
 // ensureRoot makes a root and its parents. Parents get 0755: they are the
