@@ -41,8 +41,15 @@ func sleeper(t *testing.T) *exec.Cmd {
 	return cmd
 }
 
+// scope names a scope in a slice of the test's own. systemd makes slices as
+// scopes need them, and keeps those.
 func scope(t *testing.T, name string) Scope {
 	t.Helper()
+	t.Cleanup(func() {
+		if out, err := exec.Command("systemctl", "stop", "berthtest.slice").CombinedOutput(); err != nil {
+			t.Errorf("stop the slice: %v: %s", err, out)
+		}
+	})
 	s, err := ParseScope(fmt.Sprintf("berthtest-%d.slice:berthtest:%s", os.Getpid(), name), "")
 	if err != nil {
 		t.Fatal(err)
