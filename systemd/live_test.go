@@ -46,6 +46,9 @@ func sleeper(t *testing.T) *exec.Cmd {
 func scope(t *testing.T, name string) Scope {
 	t.Helper()
 	t.Cleanup(func() {
+		if !Booted() {
+			return
+		}
 		if out, err := exec.Command("systemctl", "stop", "berthtest.slice").CombinedOutput(); err != nil {
 			t.Errorf("stop the slice: %v: %s", err, out)
 		}
