@@ -170,7 +170,8 @@ func newPodman(w *workspace, host *launcher) *engine {
 		e.absent = err.Error()
 		return e
 	}
-	e.base = command{on: host, env: os.Environ(), argv: []string{path,
+	// conmon leaves a file "oom" where it is when its container runs out of memory.
+	e.base = command{on: host, env: os.Environ(), dir: w.disk, argv: []string{path,
 		"--root", filepath.Join(w.disk, "podman"), "--runroot", filepath.Join(w.tmpfs, "podman"),
 		"--tmpdir", filepath.Join(w.tmpfs, "podman-tmp"), "--runtime", "runc", "--cgroup-manager", "cgroupfs"}}
 	e.flags = []string{"--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000", "--cgroup-parent", "/" + w.parent}
