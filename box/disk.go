@@ -56,17 +56,8 @@ func dd(c *call, args []string) int {
 		}
 		defer out.Close()
 	}
-	if skip > 0 {
-		if _, err := in.Seek(skip*bs, io.SeekStart); err != nil {
-			if _, err := io.CopyN(io.Discard, in, skip*bs); err != nil {
-				return c.fail(err)
-			}
-		}
-	}
-	if seek > 0 {
-		if _, err := out.Seek(seek*bs, io.SeekStart); err != nil {
-			return c.fail(err)
-		}
+	if err := position(in, out, skip*bs, seek*bs); err != nil {
+		return c.fail(err)
 	}
 	full, partial, bytes, err := copyBlocks(out, in, bs, count)
 	if err == nil && strings.Contains(opts["conv"], "fsync") {
@@ -79,6 +70,23 @@ func dd(c *call, args []string) int {
 		return c.fail(err)
 	}
 	return 0
+}
+
+// position goes to where both ends begin. What cannot seek in the input, such as
+// a pipe, is read over.
+func position(in, out *os.File, skip, seek int64) error {
+	if skip > 0 {
+		if _, err := in.Seek(skip, io.SeekStart); err != nil {
+			if _, err := io.CopyN(io.Discard, in, skip); err != nil {
+				return err
+			}
+		}
+	}
+	if seek > 0 {
+		_, err := out.Seek(seek, io.SeekStart)
+		return err
+	}
+	return nil
 }
 
 func copyBlocks(out io.Writer, in io.Reader, bs, count int64) (full, partial, bytes int64, err error) {

@@ -184,24 +184,9 @@ func wget(c *call, args []string) int {
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(wait))
-	// HTTP/1.0 keeps the answer free of chunks; it ends with the connection.
-	fmt.Fprintf(conn, "GET /%s HTTP/1.0\r\nHost: %s\r\nUser-Agent: box\r\nConnection: close\r\n\r\n", path, host)
-	r := bufio.NewReader(conn)
-	status, err := r.ReadString('\n')
+	body, err := get(conn, host, path)
 	if err != nil {
 		return c.fail(err)
-	}
-	for {
-		h, err := r.ReadString('\n')
-		if err != nil {
-			return c.fail(err)
-		}
-		if strings.TrimSpace(h) == "" {
-			break
-		}
-	}
-	if f := strings.Fields(status); len(f) < 2 || !strings.HasPrefix(f[1], "2") {
-		return c.fail(fmt.Errorf("server answered %s", strings.TrimSpace(status)))
 	}
 	out := os.Stdout
 	if name := v['O']; name != "-" {
@@ -218,8 +203,32 @@ func wget(c *call, args []string) int {
 			fmt.Fprintf(c.err, "saving to %s\n", name)
 		}
 	}
-	if _, err := io.Copy(out, r); err != nil {
+	if _, err := io.Copy(out, body); err != nil {
 		return c.fail(err)
 	}
 	return 0
+}
+
+// get asks for a path and returns what comes behind the answer's head.
+func get(conn net.Conn, host, path string) (io.Reader, error) {
+	// HTTP/1.0 keeps the answer free of chunks; it ends with the connection.
+	fmt.Fprintf(conn, "GET /%s HTTP/1.0\r\nHost: %s\r\nUser-Agent: box\r\nConnection: close\r\n\r\n", path, host)
+	r := bufio.NewReader(conn)
+	status, err := r.ReadString('\n')
+	if err != nil {
+		return nil, err
+	}
+	for {
+		h, err := r.ReadString('\n')
+		if err != nil {
+			return nil, err
+		}
+		if strings.TrimSpace(h) == "" {
+			break
+		}
+	}
+	if f := strings.Fields(status); len(f) < 2 || !strings.HasPrefix(f[1], "2") {
+		return nil, fmt.Errorf("server answered %s", strings.TrimSpace(status))
+	}
+	return r, nil
 }

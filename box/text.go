@@ -344,26 +344,19 @@ func grep(c *call, args []string) int {
 			if on['c'] {
 				return nil
 			}
+			at := label(name, prefix) + label(strconv.Itoa(number), on['n'])
 			texts := []string{l}
 			if on['o'] {
 				texts = re.FindAllString(l, -1)
 			}
 			for _, text := range texts {
-				if prefix {
-					fmt.Fprintf(c.out, "%s:", name)
-				}
-				if on['n'] {
-					fmt.Fprintf(c.out, "%d:", number)
-				}
-				fmt.Fprintln(c.out, text)
+				fmt.Fprintln(c.out, at+text)
 			}
 			return nil
 		})
 		switch {
-		case on['c'] && prefix:
-			fmt.Fprintf(c.out, "%s:%d\n", name, hits)
 		case on['c']:
-			fmt.Fprintln(c.out, hits)
+			fmt.Fprintln(c.out, label(name, prefix)+strconv.Itoa(hits))
 		case on['l'] && hits > 0:
 			fmt.Fprintln(c.out, name)
 		}
@@ -372,8 +365,21 @@ func grep(c *call, args []string) int {
 		}
 		return err
 	})
+	return grepStatus(code, matched)
+}
+
+// label is what stands before a line that is found, if it is wanted.
+func label(text string, wanted bool) string {
+	if !wanted {
+		return ""
+	}
+	return text + ":"
+}
+
+// grepStatus: 2 is an error, 1 no match (grep(1)).
+func grepStatus(failed int, matched bool) int {
 	switch {
-	case code != 0:
+	case failed != 0:
 		return 2
 	case matched:
 		return 0
