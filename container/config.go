@@ -34,6 +34,10 @@ type Config struct {
 	Labels     map[string]string `json:"labels,omitempty"`
 	// Network is "none" or "host".
 	Network string `json:"network"`
+	// Ports are those that -p and -P publish; Exposed are those that --expose
+	// and the image only name.
+	Ports   []Port `json:"ports,omitempty"`
+	Exposed []Port `json:"exposed,omitempty"`
 	// OpenStdin keeps a pipe to the payload's stdin (-i).
 	OpenStdin  bool `json:"open_stdin,omitempty"`
 	AutoRemove bool `json:"auto_remove,omitempty"`
