@@ -24,7 +24,7 @@ func readLong(v option.Vocabulary, flags, args []string) ([]string, int, error) 
 	o := v[name]
 	// One letter is a short form, which two dashes do not introduce.
 	if o == nil || len(name) == 1 {
-		return nil, 0, fmt.Errorf("unknown flag: --%s", name)
+		return nil, 0, &unknownFlagError{"unknown flag: --" + name, name}
 	}
 	flags, used := o.Take(flags, args)
 	if used == 0 {
@@ -40,7 +40,8 @@ func readShorts(v option.Vocabulary, flags, args []string) ([]string, int, error
 		o, rest := v[letters[i:i+1]], letters[i+1:]
 		switch {
 		case o == nil:
-			return nil, 0, fmt.Errorf("unknown shorthand flag: %q in %s", letters[i], args[0])
+			name, _, _ := strings.Cut(letters, "=")
+			return nil, 0, &unknownFlagError{fmt.Sprintf("unknown shorthand flag: %q in %s", letters[i], args[0]), name}
 		case rest == "" || rest[0] == '=':
 			flags, used := o.Take(flags, args)
 			if used == 0 {

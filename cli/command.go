@@ -23,7 +23,8 @@ type command struct {
 	name string
 	// category is the heading in the help that the command stands under.
 	category string
-	// group and groupNames are the long form: "container ls".
+	// group and groupNames are the long form: "container ls". A command without
+	// a short form has a name of two words: "system df".
 	group      string
 	groupNames []string
 	// args follows the name in the usage line.
@@ -50,6 +51,9 @@ type command struct {
 // path is what the user types for a command: "berth run".
 func (s *session) path(c *command) string { return s.program + " " + s.group + c.name }
 
+// longOnly tells whether the command has no short form.
+func (c *command) longOnly() bool { return strings.Contains(c.name, " ") }
+
 // invocation is a command with its flags read, ready for urfave.
 type invocation struct {
 	*command
@@ -69,7 +73,7 @@ func (s *session) invoke(c *command, args []string) (*invocation, error) {
 	var err error
 	inv.flags, inv.words, err = option.Arrange(inv.options, args, c.mixed, readFlag)
 	if err != nil {
-		return nil, inv.misuse(exitBerth, err.Error())
+		return nil, inv.misuse(exitBerth, err)
 	}
 	return inv, nil
 }
@@ -85,8 +89,31 @@ func helpOption(asked *bool, options []*option.Option) *option.Option {
 	return option.Switch(asked, words, "Print usage")
 }
 
-func (i *invocation) misuse(code int, text string) *usageError {
-	return &usageError{text: text, path: i.path, usage: strings.TrimSpace(i.path + " " + i.args), code: code}
+func (i *invocation) misuse(code int, err error) *usageError {
+	return misuse(code, err, i.options, i.path, strings.TrimSpace(i.path+" "+i.args))
+}
+
+// misuse is the refusal of a command line that knows these options. Its hint is
+// the error's own, or the flag that an unknown one was meant to be.
+func misuse(code int, err error, options []*option.Option, path, usage string) *usageError {
+	e := &usageError{text: err.Error(), path: path, usage: usage, code: code}
+	var hint *hintError
+	var unknown *unknownFlagError
+	switch {
+	case errors.As(err, &hint):
+		e.hint = hint.hint
+	case errors.As(err, &unknown):
+		var names []string
+		for _, o := range options {
+			for _, form := range o.Forms() {
+				if len(form) > 1 && !o.Hidden {
+					names = append(names, form)
+				}
+			}
+		}
+		e.hint = didYouMean(unknown.name, "--", names)
+	}
+	return e
 }
 
 // urfave returns the command as urfave runs it.
@@ -101,7 +128,9 @@ func (i *invocation) urfave() *urfave.Command {
 			}
 			args := c.Args().Slice()
 			if text := i.miscounted(len(args)); text != "" {
-				return i.misuse(exitFailed, text)
+				refusal := i.misuse(exitFailed, errors.New(text))
+				refusal.see = len(args) < i.min && i.max == unlimited
+				return refusal
 			}
 			return i.run(c.Context, args)
 		},
@@ -115,12 +144,7 @@ func (i *invocation) badValue(err error) error {
 			err = fmt.Errorf("invalid argument %q for %q flag: %w", value, o.Label(), why)
 		}
 	}
-	misuse := i.misuse(exitBerth, err.Error())
-	var hint *hintError
-	if errors.As(err, &hint) {
-		misuse.hint = hint.hint
-	}
-	return misuse
+	return i.misuse(exitBerth, err)
 }
 
 // miscounted says in docker's words what is wrong with n arguments, if anything.
@@ -132,6 +156,8 @@ func (i *invocation) miscounted(n int) string {
 		return fmt.Sprintf("'%s' accepts no arguments", i.path)
 	case i.min == i.max:
 		return fmt.Sprintf("'%s' requires %s", i.path, arguments(i.min))
+	case i.min > 0 && i.max != unlimited:
+		return fmt.Sprintf("'%s' requires at least %d and at most %s", i.path, i.min, arguments(i.max))
 	case n < i.min:
 		return fmt.Sprintf("'%s' requires at least %s", i.path, arguments(i.min))
 	}
@@ -150,7 +176,7 @@ func arguments(n int) string {
 // for its build time).
 func (s *session) app(commands ...*urfave.Command) *urfave.App {
 	return &urfave.App{
-		Name: s.program, HelpName: s.program, Usage: "Run containers without a daemon",
+		Name: s.program, HelpName: s.program, Usage: s.tagline(),
 		UsageText: s.program + " [OPTIONS] COMMAND",
 		Commands:  commands, HideHelp: true, HideVersion: true,
 		CustomAppHelpTemplate: programHelp,

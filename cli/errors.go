@@ -30,9 +30,19 @@ type usageError struct {
 	code        int
 	// hint is advice for the next line; empty for none.
 	hint string
+	// see is for docker's sentence on the help where it says "See" in place of
+	// "Run".
+	see bool
+	// topic is the word that docker's help was asked about.
+	topic string
 }
 
 func (e *usageError) Error() string { return e.text }
+
+// unknownFlagError is a flag that a command does not have.
+type unknownFlagError struct{ text, name string }
+
+func (e *unknownFlagError) Error() string { return e.text }
 
 // hintError is an error with advice for the next line.
 type hintError struct {
@@ -115,14 +125,26 @@ func (s *session) report(cmd *command, err error) {
 
 // reportUsage prints a refusal with the usage line below.
 func (s *session) reportUsage(e *usageError) {
-	s.complain(s.words.usage, e.text)
+	if e.topic != "" {
+		fmt.Fprintf(s.err, "unknown help topic: %s\n", e.topic)
+		return
+	}
+	prefix := s.words.misuse
+	if e.code == exitBerth {
+		prefix = s.words.flag
+	}
+	s.complain(prefix, e.text)
 	if e.hint != "" {
 		fmt.Fprintf(s.err, "hint: %s\n", e.hint)
 	}
 	if e.usage != "" {
 		fmt.Fprintf(s.err, "\nUsage:  %s\n", e.usage)
 	}
-	fmt.Fprintf(s.err, "\nRun '%s --help' for more information\n", e.path)
+	verb := "Run"
+	if e.see && s.program == "docker" {
+		verb = "See"
+	}
+	fmt.Fprintf(s.err, "\n%s '%s --help' for more information\n", verb, e.path)
 }
 
 // complain prints one line, whatever an error's text contains.

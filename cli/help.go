@@ -24,7 +24,7 @@ Options:
 {{.Name}}:
 {{range .VisibleCommands}}  {{.Name}}	{{.Usage}}
 {{end}}{{end}}
-Options:
+Global Options:
 {{range .VisibleFlags}}  {{.}}
 {{end}}
 Run '{{.Name}} COMMAND --help' for more information on a command.
@@ -48,49 +48,60 @@ const (
 	categoryOther      = "Other commands"
 )
 
-// groups are the words that long forms begin with.
-func groups() []struct{ name, usage string } {
-	return []struct{ name, usage string }{
+// group is a word that long forms begin with.
+type group struct{ name, usage string }
+
+// groups are those of docker that have commands here.
+func groups(all []*command) []group {
+	list := []group{
 		{"container", "Manage containers"},
 		{"image", "Manage images"},
+		{"system", "Manage berth"},
 	}
+	return slices.DeleteFunc(list, func(g group) bool {
+		return !slices.ContainsFunc(all, func(c *command) bool { return c.group == g.name })
+	})
+}
+
+// tagline says what the program is, below its usage line.
+func (s *session) tagline() string {
+	if s.program == "docker" {
+		return "A self-sufficient runtime for containers"
+	}
+	return "Run containers without a daemon"
+}
+
+// groupUsage is the usage line of a group. Docker's errors have it without the
+// word that its help has.
+func (s *session) groupUsage(g group) string {
+	if s.program == "docker" {
+		return s.program + " " + g.name
+	}
+	return s.program + " " + g.name + " COMMAND"
 }
 
 // outline lists commands for a help text; the flags stay unmade.
-func outline(commands []*command) []*urfave.Command {
+func (s *session) outline(commands []*command) []*urfave.Command {
 	var list []*urfave.Command
 	for _, c := range commands {
-		list = append(list, &urfave.Command{Name: c.name, Usage: c.short, Category: c.category, Hidden: c.hidden})
+		if !c.longOnly() {
+			list = append(list, &urfave.Command{Name: c.name, Usage: c.short, Category: c.category, Hidden: c.hidden || c.name == "oci" && s.program == "docker"})
+		}
 	}
-	for _, g := range groups() {
+	for _, g := range groups(commands) {
 		list = append(list, &urfave.Command{Name: g.name, Usage: g.usage, Category: "Management commands"})
 	}
 	return list
 }
 
 // printGroup prints the list of a group's commands.
-func (s *session) printGroup(name, usage string) {
-	group := &urfave.Command{Name: name, Usage: usage, HelpName: s.program + " " + name, UsageText: s.program + " " + name}
-	for _, c := range commands() {
-		if c.group == name {
-			group.Subcommands = append(group.Subcommands, &urfave.Command{Name: c.groupNames[0], Usage: c.short})
+func (s *session) printGroup(g group, all []*command) {
+	list := &urfave.Command{Name: g.name, Usage: g.usage, HelpName: s.program + " " + g.name, UsageText: s.program + " " + g.name}
+	for _, c := range all {
+		if c.group == g.name {
+			list.Subcommands = append(list.Subcommands, &urfave.Command{Name: c.groupNames[0], Usage: c.short})
 		}
 	}
-	slices.SortFunc(group.Subcommands, func(a, b *urfave.Command) int { return strings.Compare(a.Name, b.Name) })
-	urfave.HelpPrinter(s.out, groupHelp, group)
-}
-
-// suggest returns what the user may have meant by an unknown command.
-func suggest(word string) string {
-	var near []*urfave.Command
-	for _, c := range commands() {
-		// A name that shares nothing with the word is no help.
-		if word != "" && (c.name[0] == word[0] || strings.Contains(c.name, word)) {
-			near = append(near, &urfave.Command{Name: c.name})
-		}
-	}
-	if len(near) == 0 || urfave.SuggestCommand == nil {
-		return ""
-	}
-	return urfave.SuggestCommand(near, word)
+	slices.SortFunc(list.Subcommands, func(a, b *urfave.Command) int { return strings.Compare(a.Name, b.Name) })
+	urfave.HelpPrinter(s.out, groupHelp, list)
 }

@@ -30,7 +30,7 @@ func inspectCommand() *command {
 // inspectOf is inspect within a group, where only one kind is meant.
 func inspectOf(kind string) *command {
 	c := inspectCommand()
-	c.group, c.groupNames, c.hidden = kind, []string{"inspect"}, true
+	c.group, c.groupNames = kind, []string{"inspect"}
 	c.name = kind + " inspect"
 	c.short = "Display detailed information on one or more " + kind + "s"
 	c.build = func(s *session) ([]*option.Option, action) {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -30,8 +31,9 @@ type Process struct {
 }
 
 // words are the texts in which the personalities differ (CLI contract,
-// section 5).
-type words struct{ usage, failure, starting string }
+// section 5): what stands in front of a flag that cannot be read, of another
+// misuse, of a failure, and of a failure of run and create.
+type words struct{ flag, misuse, failure, starting string }
 
 // session is one run of the program.
 type session struct {
@@ -60,12 +62,12 @@ func Main(ctx context.Context, p Process) int {
 
 func newSession(p Process) *session {
 	s := &session{
-		program: "berth", words: words{usage: "Error: ", failure: "Error: "},
+		program: "berth", words: words{flag: "Error: ", misuse: "Error: ", failure: "Error: "},
 		version: p.Version, stdio: p.Stdio, out: p.Stdio.Out, err: p.Stdio.Err, env: p.LookupEnv,
 	}
 	if len(p.Args) > 0 && filepath.Base(p.Args[0]) == "docker" && s.getenv("BERTH_MODE") == "" {
 		s.program = "docker"
-		s.words = words{failure: "Error response from daemon: ", starting: "docker: "}
+		s.words = words{misuse: "docker: ", failure: "Error response from daemon: ", starting: "docker: "}
 	}
 	s.open = func() (*backend, error) { return openBackend(s.getenv, p.Stdio.Err) }
 	return s
@@ -99,43 +101,44 @@ func openBackend(getenv func(string) string, stderr *os.File) (*backend, error) 
 // run finds the command and gives it to urfave. The command is returned for the
 // report of the error.
 func (s *session) run(ctx context.Context, args []string) (*command, error) {
-	var help, version bool
-	root := []*option.Option{
-		option.Switch(&help, "h,help", "Print usage"),
-		option.Switch(&version, "v,version", "Print version information and quit"),
-	}
+	var g globals
+	root := g.options()
 	flags, words, err := option.Arrange(root, args, false, readFlag)
+	if err == nil {
+		err = option.Assign(root, flags)
+	}
 	if err != nil {
-		return nil, &usageError{text: err.Error(), path: s.program, usage: s.program + " [OPTIONS] COMMAND", code: exitBerth}
+		return nil, misuse(exitBerth, err, root, s.program, s.program+" [OPTIONS] COMMAND [ARG...]")
+	}
+	if err := s.apply(&g); err != nil {
+		return nil, err
 	}
 	if len(words) > 0 && words[0] == "help" {
-		words, flags = words[1:], append(flags, "--help=true")
+		words, g.help = words[1:], true
 	}
-	if len(words) == 0 || slices.Contains(flags, "--version=true") {
-		return nil, s.bare(ctx, root, flags)
-	}
-	if slices.Contains(flags, "--help=true") {
+	switch {
+	case g.version:
+		_, err := fmt.Fprintln(s.out, s.versionLine())
+		return nil, err
+	case len(words) == 0:
+		return nil, s.overview(ctx, root)
+	case g.help:
 		words = append(slices.Clone(words), "--help")
 	}
-	return s.dispatch(ctx, words)
+	c, err := s.dispatch(ctx, words)
+	var misuse *usageError
+	if g.help && s.program == "docker" && errors.As(err, &misuse) {
+		misuse.topic = words[0]
+	}
+	return c, err
 }
 
-// bare handles a command line without a command.
-func (s *session) bare(ctx context.Context, root []*option.Option, flags []string) error {
-	version := slices.Contains(flags, "--version=true")
-	app := s.app()
-	if !version {
-		app = s.app(outline(commands())...)
-	}
+// overview prints what there is, for a command line without a command.
+func (s *session) overview(ctx context.Context, root []*option.Option) error {
+	app := s.app(s.outline(commands())...)
 	app.Flags = option.Flags(root)
-	app.Action = func(c *urfave.Context) error {
-		if !version {
-			return urfave.ShowAppHelp(c)
-		}
-		_, err := fmt.Fprintln(s.out, s.versionLine())
-		return err
-	}
-	return app.RunContext(ctx, append([]string{s.program}, flags...))
+	app.Action = urfave.ShowAppHelp
+	return app.RunContext(ctx, []string{s.program})
 }
 
 // dispatch runs the command that words begin with.
@@ -161,35 +164,66 @@ func (s *session) dispatch(ctx context.Context, words []string) (*command, error
 func (s *session) find(words []string) (*command, []string, error) {
 	all := commands()
 	for _, c := range all {
-		if c.name == words[0] && (c.name != "oci" || s.program != "docker") {
+		if c.name == words[0] && !c.longOnly() && (c.name != "oci" || s.program != "docker") {
 			return c, words[1:], nil
 		}
 	}
-	for _, g := range groups() {
-		if g.name != words[0] {
-			continue
+	for _, g := range groups(all) {
+		if g.name == words[0] {
+			return s.findMember(g, all, words[1:])
 		}
-		if len(words) == 1 || words[1] == "--help" || words[1] == "-h" {
-			s.printGroup(g.name, g.usage)
-			return nil, nil, nil
-		}
-		for _, c := range all {
-			if c.group == g.name && slices.Contains(c.groupNames, words[1]) {
-				long := *c
-				long.name = words[1]
-				s.group = g.name + " "
-				return &long, words[2:], nil
-			}
-		}
-		return nil, nil, s.unknown(s.program+" "+g.name, words[1])
 	}
-	return nil, nil, s.unknown(s.program, words[0])
+	return nil, nil, s.unknown(all, words[0])
 }
 
-func (s *session) unknown(path, word string) error {
-	text := "unknown command: " + path + " " + word
-	if meant := suggest(word); meant != "" && path == s.program {
-		text += ". " + meant
+// findMember looks a command up by its long form.
+func (s *session) findMember(g group, all []*command, words []string) (*command, []string, error) {
+	var help bool
+	options := []*option.Option{helpOption(&help, nil)}
+	flags, words, err := option.Arrange(options, words, false, readFlag)
+	if err == nil {
+		err = option.Assign(options, flags)
 	}
-	return &usageError{text: text, path: path, code: exitFailed}
+	path := s.program + " " + g.name
+	if err != nil {
+		return nil, nil, misuse(exitBerth, err, options, path, s.groupUsage(g))
+	}
+	if help || len(words) == 0 {
+		s.printGroup(g, all)
+		return nil, nil, nil
+	}
+	var members []string
+	for _, c := range all {
+		if c.group != g.name {
+			continue
+		}
+		if slices.Contains(c.groupNames, words[0]) {
+			long := *c
+			long.name = words[0]
+			s.group = g.name + " "
+			return &long, words[1:], nil
+		}
+		members = append(members, c.groupNames...)
+	}
+	return nil, nil, &usageError{
+		text: "unknown command: " + path + " " + words[0], path: path, usage: s.groupUsage(g), code: exitFailed,
+		hint: didYouMean(words[0], path+" ", members),
+	}
+}
+
+// unknown refuses a word that is no command.
+func (s *session) unknown(all []*command, word string) error {
+	var names []string
+	for _, c := range all {
+		if !c.longOnly() && !c.hidden {
+			names = append(names, c.name)
+		}
+	}
+	for _, g := range groups(all) {
+		names = append(names, g.name)
+	}
+	return &usageError{
+		text: "unknown command: " + s.program + " " + word, path: s.program, code: exitFailed,
+		hint: didYouMean(word, s.program+" ", names),
+	}
 }

@@ -22,20 +22,23 @@ func Manual() []Page {
 	pages := []Page{{Name: "berth", Markdown: overview()}}
 	for _, c := range commands() {
 		if !c.hidden && c.manual == "" {
-			pages = append(pages, Page{Name: "berth-" + c.name, Markdown: s.page(c)})
+			pages = append(pages, Page{Name: c.pageName(), Markdown: s.page(c)})
 		}
 	}
 	return pages
 }
 
+// pageName is the file of the command's page, without a section.
+func (c *command) pageName() string { return "berth-" + strings.ReplaceAll(c.name, " ", "-") }
+
 // page is the manual page of one command.
 func (s *session) page(c *command) string {
 	var b strings.Builder
 	path := s.path(c)
-	fmt.Fprintf(&b, "%% \"%s\" 1\n", strings.ToUpper("berth-"+c.name))
-	fmt.Fprintf(&b, "\n# NAME\n\nberth-%s - %s\n", c.name, lowerFirst(c.short))
+	fmt.Fprintf(&b, "%% \"%s\" 1\n", strings.ToUpper(c.pageName()))
+	fmt.Fprintf(&b, "\n# NAME\n\n%s - %s\n", c.pageName(), lowerFirst(c.short))
 	fmt.Fprintf(&b, "\n# SYNOPSIS\n\n**%s** %s\n", path, option.Escape(c.args))
-	if c.group != "" {
+	if c.group != "" && !c.longOnly() {
 		fmt.Fprintf(&b, "\n**berth %s %s** %s\n", c.group, c.groupNames[0], option.Escape(c.args))
 	}
 	fmt.Fprintf(&b, "\n# DESCRIPTION\n\n%s\n", option.Escape(c.about))
@@ -72,7 +75,7 @@ func overview() string {
 		list := slices.DeleteFunc(commands(), func(c *command) bool { return c.hidden || c.category != category })
 		slices.SortFunc(list, func(a, b *command) int { return strings.Compare(a.name, b.name) })
 		for _, c := range list {
-			page := "berth-" + c.name + "(1)"
+			page := c.pageName() + "(1)"
 			if c.manual != "" {
 				page = c.manual
 			}

@@ -1,6 +1,9 @@
 package option
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // Vocabulary is the options of one command by every form.
 type Vocabulary map[string]*Option
@@ -71,4 +74,18 @@ func (o *Option) Bare() string {
 		return o.Spell(o.Implied)
 	}
 	return o.Spell("true")
+}
+
+// Assign gives arranged flags to their options. It returns the first refusal.
+// urfave does the same for the flags of a command that it runs.
+func Assign(options []*Option, flags []string) error {
+	v := vocabularyOf(options)
+	for _, flag := range flags {
+		name, value, _ := strings.Cut(strings.TrimPrefix(flag, "--"), "=")
+		o := v[name]
+		if err := (flagValue{o}).Set(value); err != nil {
+			return fmt.Errorf("invalid argument %q for %q flag: %w", value, o.Label(), err)
+		}
+	}
+	return nil
 }

@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestBothNames holds what berth says under its own name and called as docker;
+// docker's texts are those of docker's client 28.2.
+func TestBothNames(t *testing.T) {
+	for _, tt := range []struct{ args, berth, docker string }{
+		{"--version", "berth version 1.2.3\n", "Docker version 28.5.0, build berth-1.2.3\n"},
+		{"-v", "berth version 1.2.3\n", "Docker version 28.5.0, build berth-1.2.3\n"},
+		{"", "Usage:  berth [OPTIONS] COMMAND\n\nRun containers without a daemon\n", "Usage:  docker [OPTIONS] COMMAND\n\nA self-sufficient runtime for containers\n"},
+		{"container", "Usage:  berth container COMMAND\n\nManage containers\n", "Usage:  docker container COMMAND\n\nManage containers\n"},
+		{"stop nope", "Error: No such container: nope\n", "Error response from daemon: No such container: nope\n"},
+		{"run nope", "Error: No such image: nope:latest\n", "docker: Error response from daemon: No such image: nope:latest\n"},
+		{"foo", "Error: unknown command: berth foo\n\nRun 'berth --help' for more information\n", "docker: unknown command: docker foo\n\nRun 'docker --help' for more information\n"},
+		{
+			"container foo",
+			"Error: unknown command: berth container foo\n\nUsage:  berth container COMMAND\n\nRun 'berth container --help' for more information\n",
+			"docker: unknown command: docker container foo\n\nUsage:  docker container\n\nRun 'docker container --help' for more information\n",
+		},
+		{
+			"container --foo",
+			"Error: unknown flag: --foo\n\nUsage:  berth container COMMAND\n\nRun 'berth container --help' for more information\n",
+			"unknown flag: --foo\n\nUsage:  docker container\n\nRun 'docker container --help' for more information\n",
+		},
+		{
+			"run --nope",
+			"Error: unknown flag: --nope\n\nUsage:  berth run [OPTIONS] IMAGE [COMMAND] [ARG...]\n\nRun 'berth run --help' for more information\n",
+			"unknown flag: --nope\n\nUsage:  docker run [OPTIONS] IMAGE [COMMAND] [ARG...]\n\nRun 'docker run --help' for more information\n",
+		},
+		{
+			"--foo",
+			"Error: unknown flag: --foo\n\nUsage:  berth [OPTIONS] COMMAND [ARG...]\n\nRun 'berth --help' for more information\n",
+			"unknown flag: --foo\n\nUsage:  docker [OPTIONS] COMMAND [ARG...]\n\nRun 'docker --help' for more information\n",
+		},
+		{
+			"ps -Z",
+			"Error: unknown shorthand flag: 'Z' in -Z\n\nUsage:  berth ps [OPTIONS]\n\nRun 'berth ps --help' for more information\n",
+			"unknown shorthand flag: 'Z' in -Z\n\nUsage:  docker ps [OPTIONS]\n\nRun 'docker ps --help' for more information\n",
+		},
+		{
+			"ps a b",
+			"Error: 'berth ps' accepts no arguments\n\nUsage:  berth ps [OPTIONS]\n\nRun 'berth ps --help' for more information\n",
+			"docker: 'docker ps' accepts no arguments\n\nUsage:  docker ps [OPTIONS]\n\nRun 'docker ps --help' for more information\n",
+		},
+		{
+			"rm",
+			"Error: 'berth rm' requires at least 1 argument\n\nUsage:  berth rm [OPTIONS] CONTAINER [CONTAINER...]\n\nRun 'berth rm --help' for more information\n",
+			"docker: 'docker rm' requires at least 1 argument\n\nUsage:  docker rm [OPTIONS] CONTAINER [CONTAINER...]\n\nSee 'docker rm --help' for more information\n",
+		},
+		{
+			"images a b",
+			"Error: 'berth images' requires at most 1 argument\n\nUsage:  berth images [OPTIONS] [REPOSITORY[:TAG]]\n\nRun 'berth images --help' for more information\n",
+			"docker: 'docker images' requires at most 1 argument\n\nUsage:  docker images [OPTIONS] [REPOSITORY[:TAG]]\n\nRun 'docker images --help' for more information\n",
+		},
+		{
+			"run --memory=x img",
+			"Error: invalid argument \"x\" for \"-m, --memory\" flag: invalid size: 'x'\n\nUsage:  berth run ",
+			"invalid argument \"x\" for \"-m, --memory\" flag: invalid size: 'x'\n\nUsage:  docker run ",
+		},
+		{"help nope", "Error: unknown command: berth nope\n", "unknown help topic: nope\n"},
+	} {
+		for program, want := range map[string]string{"/usr/bin/berth": tt.berth, "/usr/bin/docker": tt.docker} {
+			r := newWorld().called(t, program, strings.Fields(tt.args)...)
+			if got := r.out + r.err; !strings.HasPrefix(got, want) {
+				t.Errorf("%s %s:\n%s\nwant\n%s", program, tt.args, got, want)
+			}
+			if r.out != "" && r.err != "" {
+				t.Errorf("%s %s: output on both: %q and %q", program, tt.args, r.out, r.err)
+			}
+		}
+	}
+}
+
+// TestDockerHasNoOwnCommands holds that berth's own command line for bundles is
+// out of sight under docker's name, where the word is no command.
+func TestDockerHasNoOwnCommands(t *testing.T) {
+	w := newWorld()
+	if r := w.called(t, "docker", "--help"); strings.Contains(r.out, " oci ") {
+		t.Errorf("the help lists oci:\n%s", r.out)
+	}
+	if r := w.called(t, "docker", "oci", "list"); r.code != exitFailed || !strings.HasPrefix(r.err, "docker: unknown command: docker oci\n") {
+		t.Errorf("oci: %+v", r)
+	}
+}
