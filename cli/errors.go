@@ -53,6 +53,17 @@ type hintError struct {
 func (e *hintError) Error() string { return e.err.Error() }
 func (e *hintError) Unwrap() error { return e.err }
 
+// clientError is one that docker's client finds itself, before or after it asks
+// its daemon: called as docker, it has no "from daemon" in front.
+type clientError struct {
+	err error
+	// docker is the whole text in docker's words; empty when it is err's.
+	docker string
+}
+
+func (e *clientError) Error() string { return e.err.Error() }
+func (e *clientError) Unwrap() error { return e.err }
+
 // reported is several errors that have been printed already.
 type reported struct{ code int }
 
@@ -107,11 +118,16 @@ func (s *session) report(cmd *command, err error) {
 		s.reportUsage(usage)
 		return
 	}
-	prefix := s.words.failure
+	prefix, text := s.words.failure, err.Error()
+	if client := new(clientError); errors.As(err, &client) {
+		if prefix = s.words.flag; prefix == "" && client.docker != "" {
+			text = client.docker
+		}
+	}
 	if cmd != nil && cmd.starts {
 		prefix = s.words.starting + prefix
 	}
-	s.complain(prefix, err.Error())
+	s.complain(prefix, text)
 	switch {
 	case errors.As(err, &hint):
 		fmt.Fprintf(s.err, "hint: %s\n", hint.hint)

@@ -1,15 +1,12 @@
 package cli
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
+	"strings"
 
 	"berth/cli/option"
-	"berth/cli/status"
 	"berth/image"
 )
 
@@ -33,9 +30,15 @@ func inspectOf(kind string) *command {
 	c.group, c.groupNames = kind, []string{"inspect"}
 	c.name = kind + " inspect"
 	c.short = "Display detailed information on one or more " + kind + "s"
+	noun := strings.ToUpper(kind)
+	c.args = "[OPTIONS] " + noun + " [" + noun + "...]"
 	c.build = func(s *session) ([]*option.Option, action) {
 		f := inspectFlags{kind: kind}
-		return f.options(), func(ctx context.Context, args []string) error { return s.inspect(ctx, &f, args) }
+		options := f.options()
+		if kind != "container" {
+			options = options[:1] // the size of a container is all there is to ask for
+		}
+		return options, func(ctx context.Context, args []string) error { return s.inspect(ctx, &f, args) }
 	}
 	return c
 }
@@ -56,9 +59,9 @@ func (s *session) inspect(ctx context.Context, f *inspectFlags, refs []string) e
 	switch f.kind {
 	case "", "container", "image":
 	default:
-		return fmt.Errorf("%q is not a valid value for --type", f.kind)
+		return &clientError{err: verbatim("%q is not a valid value for --type", f.kind)}
 	}
-	print, err := f.printer()
+	print, err := newInspector(f.format)
 	if err != nil {
 		return err
 	}
@@ -66,21 +69,27 @@ func (s *session) inspect(ctx context.Context, f *inspectFlags, refs []string) e
 	if err != nil {
 		return err
 	}
-	found := []any{}
-	missing := s.each(refs, func(ref string) error {
+	// What was found is printed first, then what was wrong.
+	var wrong []error
+	for _, ref := range refs {
 		object, err := f.find(ctx, b, ref)
 		if err == nil {
-			found = append(found, object)
+			err = print.add(object)
 		}
-		return err
-	})
-	text, err := print(found)
-	if len(text) > 0 {
-		if _, werr := s.out.Write(text); werr != nil {
-			return werr
+		if err != nil {
+			wrong = append(wrong, err)
 		}
 	}
-	return errors.Join(err, missing)
+	if err := print.flush(s.out); err != nil {
+		return err
+	}
+	for _, err := range wrong {
+		s.report(nil, err)
+	}
+	if len(wrong) > 0 {
+		return &reported{code: exitFailed}
+	}
+	return nil
 }
 
 // find looks for a container, then for an image.
@@ -100,38 +109,7 @@ func (f *inspectFlags) find(ctx context.Context, b *backend, ref string) (any, e
 	case err == nil:
 		return describeImage(details), nil
 	case f.kind == "" && (errors.As(err, &missing) || errors.Is(err, image.ErrInvalidReference)):
-		return nil, verbatim("No such object: %s", ref)
+		return nil, &clientError{err: verbatim("No such object: %s", ref), docker: "Error: No such object: " + ref}
 	}
 	return nil, err
-}
-
-// printer returns what turns objects into text: JSON with four blanks, a line of
-// JSON each, or a template.
-func (f *inspectFlags) printer() (func([]any) ([]byte, error), error) {
-	switch f.format {
-	case "":
-		return func(list []any) ([]byte, error) {
-			var b bytes.Buffer
-			encoder := json.NewEncoder(&b)
-			encoder.SetEscapeHTML(false)
-			encoder.SetIndent("", "    ")
-			err := encoder.Encode(list)
-			return b.Bytes(), err
-		}, nil
-	case "json":
-		return func(list []any) ([]byte, error) {
-			var b bytes.Buffer
-			err := jsonLines(&b, list)
-			return b.Bytes(), err
-		}, nil
-	}
-	t, err := newTemplate(f.format)
-	if err != nil {
-		return nil, &status.Error{Code: exitTemplate, Err: fmt.Errorf("template parsing error: %w", err)}
-	}
-	return func(list []any) ([]byte, error) {
-		var b bytes.Buffer
-		err := each(&b, t, list)
-		return b.Bytes(), err
-	}, nil
 }

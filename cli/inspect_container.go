@@ -9,26 +9,39 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"berth/container"
+	"berth/image"
 )
 
-// The types below are docker's output of inspect: names and nesting are what
-// scripts and templates ask for. They are made from a container's record when
-// it is shown, and nothing is ever read from them.
+// The types of docker's output of inspect: names, nesting and zero values are
+// what scripts and templates ask for. A field's name is that of docker's own
+// source, its tag that of the JSON, since a template may use either. They are
+// made from a container's record when it is shown, and nothing is ever read
+// from them.
 
 type containerDetails struct {
-	Id, Created, Path string
-	Args              []string
-	State             containerState
-	Image             string
-	LogPath, Name     string
-	RestartCount      int
-	Driver, Platform  string
-	GraphDriver       graphDriver
-	HostConfig        hostConfig
-	Mounts            []mountPoint
-	Config            containerConfig
-	NetworkSettings   networkSettings
-	SizeRw            *int64 `json:",omitempty"`
+	ID              string `json:"Id"`
+	Created, Path   string
+	Args            []string
+	State           containerState
+	Image           string
+	ResolvConfPath  string
+	HostnamePath    string
+	HostsPath       string
+	LogPath, Name   string
+	RestartCount    int
+	Driver          string
+	Platform        string
+	MountLabel      string
+	ProcessLabel    string
+	AppArmorProfile string
+	ExecIDs         []string
+	HostConfig      hostConfig
+	GraphDriver     graphDriver
+	SizeRw          *int64 `json:",omitempty"`
+	SizeRootFs      *int64 `json:",omitempty"`
+	Mounts          []mountPoint
+	Config          containerConfig
+	NetworkSettings networkSettings
 	// Error is why a record cannot be read; docker has no such key.
 	Error string `json:",omitempty"`
 }
@@ -37,64 +50,49 @@ type containerState struct {
 	Status                                       string
 	Running, Paused, Restarting, OOMKilled, Dead bool
 	Pid                                          int
-	ExitCode                                     *int
-	Error, StartedAt, FinishedAt                 string
+	// ExitCode is null when nobody was there to see the end.
+	ExitCode                     *int
+	Error, StartedAt, FinishedAt string
+	Health                       *healthState `json:",omitempty"`
 }
 
-type hostConfig struct {
-	Binds                                 []string
-	ContainerIDFile                       string
-	LogConfig                             logConfig
-	NetworkMode                           string
-	AutoRemove, Privileged                bool
-	CapAdd, CapDrop, GroupAdd             []string
-	ReadonlyRootfs                        bool
-	SecurityOpt                           []string
-	CgroupParent                          string
-	Memory, MemoryReservation, MemorySwap int64
-	NanoCpus, CpuPeriod, CpuQuota         int64
-	CpuShares                             uint64
-	CpusetCpus, CpusetMems                string
-	BlkioWeight                           uint16
-	PidsLimit                             *int64
-	OomScoreAdj, ShmSize                  int64
-	Init                                  bool
-	Sysctls                               map[string]string
-	Ulimits                               []ulimit
-	MaskedPaths, ReadonlyPaths            []string
-	Tmpfs                                 map[string]string
+type healthState struct {
+	Status        string
+	FailingStreak int
+	Log           []healthResult
 }
 
-type logConfig struct {
-	Type   string
-	Config map[string]string
-}
-
-type ulimit struct {
-	Name       string
-	Hard, Soft int64
+type healthResult struct {
+	Start, End string
+	ExitCode   int
+	Output     string
 }
 
 type mountPoint struct {
-	Type, Source, Destination, Mode string
-	RW                              bool
-	Propagation                     string
+	Type        string
+	Name        string `json:",omitempty"`
+	Source      string
+	Destination string
+	Driver      string `json:",omitempty"`
+	Mode        string
+	RW          bool
+	Propagation string
 }
 
 type containerConfig struct {
-	Hostname, Domainname, User string
-	OpenStdin, Tty             bool
-	Env, Cmd                   []string
-	Image, WorkingDir          string
-	Entrypoint                 []string
-	Labels                     map[string]string
-	StopSignal                 string `json:",omitempty"`
-	StopTimeout                *int   `json:",omitempty"`
-}
-
-type networkSettings struct {
-	Ports    map[string]any
-	Networks map[string]map[string]string
+	Hostname, Domainname, User              string
+	AttachStdin, AttachStdout, AttachStderr bool
+	ExposedPorts                            map[string]struct{} `json:",omitempty"`
+	Tty, OpenStdin, StdinOnce               bool
+	Env, Cmd                                []string
+	Healthcheck                             *image.Healthcheck `json:",omitempty"`
+	Image                                   string
+	Volumes                                 map[string]struct{}
+	WorkingDir                              string
+	Entrypoint, OnBuild                     []string
+	Labels                                  map[string]string
+	StopSignal                              string `json:",omitempty"`
+	StopTimeout                             *int   `json:",omitempty"`
 }
 
 // never is docker's way to write that a time has not come.
@@ -104,7 +102,7 @@ func describeContainer(b *backend, v *container.View, size bool) containerDetail
 	if v.Status == container.Broken || v.Spec == nil {
 		d := containerDetails{State: containerState{Status: string(v.Status)}}
 		if v.Config != nil {
-			d.Id, d.Name = v.ID, "/"+v.Name
+			d.ID, d.Name = v.ID, "/"+v.Name
 		}
 		if v.Err != nil {
 			d.Error = v.Err.Error()
@@ -112,13 +110,11 @@ func describeContainer(b *backend, v *container.View, size bool) containerDetail
 		return d
 	}
 	d := containerDetails{
-		Id: v.ID, Created: v.Created.Format(time.RFC3339Nano), Args: []string{}, State: describeState(v),
+		ID: v.ID, Created: v.Created.Format(time.RFC3339Nano), Args: []string{}, State: describeState(v),
 		Image: v.Image.ID, Name: "/" + v.Name, Driver: "overlay", Platform: "linux",
+		MountLabel: v.Spec.Linux.MountLabel, ProcessLabel: v.Spec.Process.SelinuxLabel, AppArmorProfile: v.Spec.Process.ApparmorProfile,
 		HostConfig: describeHost(v.Config), Mounts: describeMounts(v.Spec.Mounts), Config: describeConfig(v.Config),
-		NetworkSettings: networkSettings{
-			Ports:    map[string]any{},
-			Networks: map[string]map[string]string{v.Network: {"IPAddress": "", "Gateway": "", "MacAddress": ""}},
-		},
+		NetworkSettings: describeNetwork(v),
 	}
 	if args := v.Spec.Process.Args; len(args) > 0 {
 		d.Path, d.Args = args[0], args[1:]
@@ -126,17 +122,40 @@ func describeContainer(b *backend, v *container.View, size bool) containerDetail
 	if v.Log.Driver == "json-file" {
 		d.LogPath = b.LogPath(v.Config)
 	}
-	d.GraphDriver = graphDriver{Name: d.Driver, Data: map[string]string{
-		"LowerDir": strings.Join(v.Layers, ":"), "UpperDir": b.upper(v.ID),
-	}}
-	if len(v.Layers) == 0 {
-		d.Driver, d.GraphDriver = "rootfs", graphDriver{Name: "rootfs", Data: map[string]string{"Root": v.Spec.Root.Path}}
-	}
+	d.files(b, v)
 	if size {
-		n := treeSize(b.upper(v.ID))
-		d.SizeRw = &n
+		d.sizes(b, v)
 	}
 	return d
+}
+
+// files names what berth keeps of a container on the host.
+func (d *containerDetails) files(b *backend, v *container.View) {
+	own := b.dirs.RunContainer(v.ID)
+	d.HostnamePath, d.HostsPath = own+"/hostname", own+"/hosts"
+	if v.Network != "none" {
+		d.ResolvConfPath = own + "/resolv.conf"
+	}
+	if len(v.Layers) == 0 {
+		d.Driver, d.GraphDriver = "rootfs", graphDriver{Name: "rootfs", Data: map[string]string{"Root": v.Spec.Root.Path}}
+		return
+	}
+	d.GraphDriver = graphDriver{Name: d.Driver, Data: map[string]string{
+		"LowerDir": strings.Join(v.Layers, ":"), "UpperDir": b.upper(v.ID), "WorkDir": b.dirs.Container(v.ID) + "/work",
+	}}
+	if d.State.Pid != 0 {
+		// The overlay is mounted nowhere on the host: this is the way to it.
+		d.GraphDriver.Data["MergedDir"] = "/proc/" + strconv.Itoa(d.State.Pid) + "/root"
+	}
+}
+
+func (d *containerDetails) sizes(b *backend, v *container.View) {
+	written := treeSize(b.upper(v.ID))
+	total := written
+	if img, err := b.images.Resolve(v.Image.ID); err == nil {
+		total += img.Size
+	}
+	d.SizeRw, d.SizeRootFs = &written, &total
 }
 
 func describeState(v *container.View) containerState {
@@ -164,11 +183,23 @@ func timeText(t time.Time) string {
 
 func describeConfig(c *container.Config) containerConfig {
 	p := c.Spec.Process
-	return containerConfig{
+	d := containerConfig{
 		Hostname: c.Spec.Hostname, Domainname: c.Spec.Domainname, User: userText(p.User),
 		OpenStdin: c.OpenStdin, Tty: p.Terminal, Env: p.Env, Cmd: c.Cmd, Image: c.Image.Ref, WorkingDir: p.Cwd,
 		Entrypoint: c.Entrypoint, Labels: c.Labels, StopSignal: c.StopSignal, StopTimeout: c.StopTimeout,
 	}
+	if d.Labels == nil {
+		d.Labels = map[string]string{}
+	}
+	for _, list := range [][]container.Port{c.Ports, c.Exposed} {
+		for _, port := range list {
+			if d.ExposedPorts == nil {
+				d.ExposedPorts = map[string]struct{}{}
+			}
+			d.ExposedPorts[port.Private()] = struct{}{}
+		}
+	}
+	return d
 }
 
 // userText is the user as -u would take it; empty for root.
@@ -182,117 +213,6 @@ func userText(u specs.User) string {
 		return strconv.Itoa(int(u.UID))
 	}
 	return ""
-}
-
-func describeHost(c *container.Config) hostConfig {
-	l, p := c.Spec.Linux, c.Spec.Process
-	h := hostConfig{
-		Binds: []string{}, LogConfig: logConfig{c.Log.Driver, c.Log.Opts}, NetworkMode: c.Network,
-		AutoRemove: c.AutoRemove, Privileged: c.Privileged, GroupAdd: c.GroupAdd, ReadonlyRootfs: c.Spec.Root.Readonly,
-		CgroupParent: l.CgroupsPath, Init: c.Init, Sysctls: l.Sysctl, SecurityOpt: securityOptions(c),
-		MaskedPaths: l.MaskedPaths, ReadonlyPaths: l.ReadonlyPaths, Tmpfs: map[string]string{}, ShmSize: container.ShmSize,
-	}
-	h.CapAdd, h.CapDrop = capabilityChanges(c)
-	if p.OOMScoreAdj != nil {
-		h.OomScoreAdj = int64(*p.OOMScoreAdj)
-	}
-	for _, r := range p.Rlimits {
-		name := strings.ToLower(strings.TrimPrefix(r.Type, "RLIMIT_"))
-		h.Ulimits = append(h.Ulimits, ulimit{name, int64(r.Hard), int64(r.Soft)})
-	}
-	for _, m := range c.Spec.Mounts {
-		describeMount(&h, m, c.From[mountField(m.Destination)])
-	}
-	describeLimits(&h, c, l.Resources)
-	return h
-}
-
-// capabilityChanges compares with what a container gets unasked.
-func capabilityChanges(c *container.Config) (added, dropped []string) {
-	if c.Privileged || c.Spec.Process.Capabilities == nil {
-		return nil, nil
-	}
-	have := map[string]bool{}
-	for _, name := range c.Spec.Process.Capabilities.Bounding {
-		have[name] = true
-	}
-	for _, name := range container.DefaultCapabilities() {
-		if !have[name] {
-			dropped = append(dropped, name)
-		}
-		delete(have, name)
-	}
-	for _, name := range c.Spec.Process.Capabilities.Bounding {
-		if have[name] {
-			added = append(added, name)
-		}
-	}
-	return added, dropped
-}
-
-func securityOptions(c *container.Config) []string {
-	var list []string
-	if c.Spec.Process.NoNewPrivileges {
-		list = append(list, "no-new-privileges")
-	}
-	if c.Seccomp != "" && !c.Privileged {
-		list = append(list, "seccomp="+c.Seccomp)
-	}
-	return list
-}
-
-// describeMount adds what HostConfig says of a mount that a flag asked for.
-func describeMount(h *hostConfig, m specs.Mount, flag string) {
-	switch {
-	case m.Destination == "/dev/shm" && m.Type == "tmpfs":
-		for _, o := range m.Options {
-			if size, ok := strings.CutPrefix(o, "size="); ok {
-				h.ShmSize, _ = strconv.ParseInt(size, 10, 64)
-			}
-		}
-	case flag == "--volume":
-		bind := m.Source + ":" + m.Destination
-		if readOnly(m) {
-			bind += ":ro"
-		}
-		h.Binds = append(h.Binds, bind)
-	case flag == "--tmpfs":
-		h.Tmpfs[m.Destination] = strings.Join(m.Options, ",")
-	}
-}
-
-func describeLimits(h *hostConfig, c *container.Config, r *specs.LinuxResources) {
-	if r == nil {
-		return
-	}
-	if r.Pids != nil {
-		h.PidsLimit = r.Pids.Limit
-	}
-	if m := r.Memory; m != nil {
-		h.Memory, h.MemoryReservation, h.MemorySwap = value(m.Limit), value(m.Reservation), value(m.Swap)
-	}
-	if r.BlockIO != nil {
-		h.BlkioWeight = value(r.BlockIO.Weight)
-	}
-	cpu := r.CPU
-	if cpu == nil {
-		return
-	}
-	h.CpuShares, h.CpusetCpus, h.CpusetMems = value(cpu.Shares), cpu.Cpus, cpu.Mems
-	h.CpuPeriod, h.CpuQuota = int64(value(cpu.Period)), value(cpu.Quota)
-	if c.From["linux.resources.cpu.quota"] == "--cpus" && h.CpuPeriod > 0 {
-		h.NanoCpus = h.CpuQuota * 1_000_000_000 / h.CpuPeriod
-		h.CpuPeriod, h.CpuQuota = 0, 0
-	}
-}
-
-// value reads an optional number; absent is zero.
-func value[T any](p *T) T {
-	var zero T
-	if p == nil {
-		return zero
-	}
-	return *p
 }
 
 func describeMounts(mounts []specs.Mount) []mountPoint {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"strings"
 	"time"
 
 	"berth/image"
@@ -8,19 +9,41 @@ import (
 
 // imageDetails is docker's output of inspect for an image.
 type imageDetails struct {
-	Id                        string
-	RepoTags, RepoDigests     []string
-	Comment, Created, Author  string
-	Architecture, Variant, Os string
-	Size                      int64
-	Config                    image.Config
-	GraphDriver               graphDriver
-	RootFS                    rootFS
+	ID                    string `json:"Id"`
+	RepoTags, RepoDigests []string
+	Parent, Comment       string
+	Created               string `json:",omitempty"`
+	DockerVersion, Author string
+	Config                imageConfig
+	Architecture          string
+	Variant               string `json:",omitempty"`
+	Os                    string
+	OsVersion             string `json:",omitempty"`
+	Size                  int64
+	GraphDriver           graphDriver
+	RootFS                rootFS
+	Metadata              imageMetadata
+}
+
+// imageConfig is an image's config with docker's zero values.
+type imageConfig struct {
+	User         string
+	ExposedPorts map[string]struct{} `json:",omitempty"`
+	Env, Cmd     []string
+	Healthcheck  *image.Healthcheck `json:",omitempty"`
+	ArgsEscaped  bool               `json:",omitempty"`
+	Volumes      map[string]struct{}
+	WorkingDir   string
+	Entrypoint   []string
+	OnBuild      []string
+	Labels       map[string]string
+	StopSignal   string   `json:",omitempty"`
+	Shell        []string `json:",omitempty"`
 }
 
 type graphDriver struct {
-	Name string
 	Data map[string]string
+	Name string
 }
 
 type rootFS struct {
@@ -28,12 +51,18 @@ type rootFS struct {
 	Layers []string
 }
 
+type imageMetadata struct {
+	LastTagTime string
+}
+
 func describeImage(d image.Details) imageDetails {
 	out := imageDetails{
-		Id: string(d.ID), RepoTags: []string{}, RepoDigests: []string{}, Author: d.Config.Author,
-		Architecture: d.Architecture, Variant: d.Variant, Os: d.OS, Size: d.Size, Config: d.Config.Config,
+		ID: string(d.ID), RepoTags: []string{}, RepoDigests: []string{}, Author: d.Config.Author,
+		Architecture: d.Architecture, Variant: d.Variant, Os: d.OS, OsVersion: d.Config.OSVersion, Size: d.Size,
+		Config:      describeImageConfig(d.Config.Config),
 		GraphDriver: graphDriver{Name: "overlay", Data: map[string]string{}},
 		RootFS:      rootFS{Type: d.Config.RootFS.Type, Layers: []string{}},
+		Metadata:    imageMetadata{LastTagTime: never},
 	}
 	if !d.Created.IsZero() {
 		out.Created = d.Created.Format(time.RFC3339Nano)
@@ -57,5 +86,16 @@ func describeImage(d image.Details) imageDetails {
 	if len(d.Layers) > 0 {
 		out.GraphDriver.Data["UpperDir"] = d.Layers[0]
 	}
+	if len(d.Layers) > 1 {
+		out.GraphDriver.Data["LowerDir"] = strings.Join(d.Layers[1:], ":")
+	}
 	return out
+}
+
+func describeImageConfig(c image.Config) imageConfig {
+	return imageConfig{
+		User: c.User, ExposedPorts: c.ExposedPorts, Env: c.Env, Cmd: c.Cmd, Healthcheck: c.Healthcheck, ArgsEscaped: c.ArgsEscaped,
+		Volumes: c.Volumes, WorkingDir: c.WorkingDir, Entrypoint: c.Entrypoint, OnBuild: c.OnBuild, Labels: c.Labels,
+		StopSignal: c.StopSignal, Shell: c.Shell,
+	}
 }

@@ -147,20 +147,24 @@ func TestInspect(t *testing.T) {
 	}
 	w.views[0].From = map[string]string{"linux.resources.cpu.quota": "--cpus", "mounts[/dst]": "--volume"}
 	for args, want := range map[string]string{
-		"inspect -f {{.State.Pid}} up":                        "77\n",
-		"inspect -f {{.Name}} up down":                        "/up\n/down\n",
-		"inspect -f {{.State.ExitCode}} down":                 "137\n",
-		"inspect -f {{json}} up":                              "",
-		"inspect -f {{json\u00a0.State.ExitCode}} lost":       "null\n",
-		"inspect -f {{.HostConfig.NanoCpus}} up":              "500000000\n",
-		"inspect -f {{.HostConfig.Memory}} up":                "1048576\n",
-		"inspect -f {{.HostConfig.Binds}} up":                 "[/src:/dst:ro]\n",
-		"inspect -f {{(index\u00a0.Mounts\u00a00).RW}} up":    "false\n",
-		"inspect --type container -f {{.Config.Hostname}} up": "h\n",
-		"inspect --type image -f {{.RepoTags}} img":           "[img:latest]\n",
-		"inspect -f {{.Id}} img":                              "sha256:" + strings.Repeat("a", 64) + "\n",
-		"inspect nope":                                        "[]\n",
-		"inspect --format json nope":                          "",
+		"inspect -f {{.State.Pid}} up":                         "77\n",
+		"inspect -f {{.Name}} up down":                         "/up\n/down\n",
+		"inspect -f {{.State.ExitCode}} down":                  "137\n",
+		"inspect -f {{json}} up":                               "\n",
+		"inspect -f {{json\u00a0.State.ExitCode}} lost":        "null\n",
+		"inspect -f {{.HostConfig.NanoCpus}} up":               "500000000\n",
+		"inspect -f {{.HostConfig.Memory}} up":                 "1048576\n",
+		"inspect -f {{.HostConfig.Binds}} up":                  "[/src:/dst:ro]\n",
+		"inspect -f {{(index\u00a0.Mounts\u00a00).RW}} up":     "false\n",
+		"inspect --type container -f {{.Config.Hostname}} up":  "h\n",
+		"inspect --type image -f {{.RepoTags}} img":            "[img:latest]\n",
+		"inspect -f {{.Id}} img":                               "sha256:" + strings.Repeat("a", 64) + "\n",
+		"inspect nope":                                         "[]\n",
+		"inspect --format json nope":                           "[]\n",
+		"inspect -f {{.ID}} img":                               "sha256:" + strings.Repeat("a", 64) + "\n",
+		"inspect -f {{.HostConfig.CpuQuota}} up":               "0\n",
+		"inspect -f {{.HostConfig.NanoCPUs}} up":               "500000000\n",
+		"inspect -f {{len\u00a0.NetworkSettings.Networks}} up": "1\n",
 	} {
 		words := strings.Fields(strings.ReplaceAll(args, "\u00a0", "\x01"))
 		for i := range words {
