@@ -31,7 +31,18 @@ func (e *Engine) Attach(ctx context.Context, ref string, o AttachOptions, stdio 
 	if !v.Live.Attach {
 		return 0, false, fmt.Errorf("cannot attach to container %s: it runs in the foreground of another command", v.ID)
 	}
-	return attachResult(attach.Attach(ctx, e.attachPath(v.ID), clientOptions(v.Config, o, stdio, false)))
+	e.emit(v.Config, "attach")
+	return e.attachEnd(v.Config)(attach.Attach(ctx, e.attachPath(v.ID), clientOptions(v.Config, o, stdio, false)))
+}
+
+// attachEnd is attachResult, and tells of a client that has left.
+func (e *Engine) attachEnd(c *Config) func(r attach.Result, err error) (int, bool, error) {
+	return func(r attach.Result, err error) (int, bool, error) {
+		if err == nil && r.Detached {
+			e.emit(c, "detach")
+		}
+		return attachResult(r, err)
+	}
 }
 
 // clientOptions describe an attachment.

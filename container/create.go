@@ -31,6 +31,7 @@ func (e *Engine) Create(ctx context.Context, c *Config) error {
 	if err := e.record(c); err != nil {
 		return errors.Join(err, e.erase(c))
 	}
+	e.emit(c, "create")
 	return nil
 }
 

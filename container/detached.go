@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
 	"sync"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 // whoever attaches.
 type detached struct {
 	run      *nsenter.Run
+	resized  func(attach.Size) // told of a new size; nil for nobody
 	log      *logs.Writer
 	server   *attach.Server
 	listener net.Listener
@@ -41,6 +43,9 @@ func (d *detached) open(ctx context.Context, s *supervisor) (nsenter.Options, er
 	var err error
 	if d.log, err = openLog(s); err != nil {
 		return o, err
+	}
+	d.resized = func(size attach.Size) {
+		s.e.emit(s.c, "resize", "height", strconv.Itoa(int(size.Rows)), "width", strconv.Itoa(int(size.Cols)))
 	}
 	tty := s.compiled.Terminal != nil
 	d.server = attach.NewServer(tty)
@@ -162,6 +167,9 @@ func (d *detached) Resize(size attach.Size) error {
 	ws := unix.Winsize{Row: size.Rows, Col: size.Cols, Xpixel: size.X, Ypixel: size.Y}
 	if err := unix.IoctlSetWinsize(int(d.terminal.Fd()), unix.TIOCSWINSZ, &ws); err != nil {
 		return fmt.Errorf("resize terminal: %w", err)
+	}
+	if d.resized != nil {
+		d.resized(size)
 	}
 	return nil
 }

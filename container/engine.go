@@ -12,6 +12,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"berth/cgroup"
+	"berth/container/events"
 	"berth/nsenter"
 	"berth/state"
 )
@@ -31,6 +32,9 @@ type Engine struct {
 	MonitorEnv    []string
 	MonitorStderr *os.File
 
+	// events is where what happens is told.
+	events *events.Log
+
 	ready sync.Once
 	err   error
 	self  state.Process
@@ -41,7 +45,7 @@ const cgroupParent = "/berth"
 
 // New returns an engine on two state roots.
 func New(dirs state.Dirs) *Engine {
-	return &Engine{Dirs: dirs, CgroupParent: cgroupParent}
+	return &Engine{Dirs: dirs, CgroupParent: cgroupParent, events: events.New(dirs.Events())}
 }
 
 // Stdio are the caller's streams. In may be nil: then the payload's stdin is

@@ -19,6 +19,7 @@ import (
 	"berth/container/attach"
 	"berth/nsenter"
 	"berth/seccomp"
+	"berth/state"
 )
 
 // ExecOptions are one more program for a running container.
@@ -49,6 +50,10 @@ func (e *Engine) Exec(ctx context.Context, ref string, o ExecOptions, stdio Stdi
 	if err := x.compile(); err != nil {
 		return Exit{}, &StartError{Code: 126, Err: err}
 	}
+	if x.id, err = state.NewID(); err != nil {
+		return Exit{}, &StartError{Code: 126, Err: err}
+	}
+	x.tell("exec_create: " + strings.Join(o.Args, " "))
 	x.signals = holdSignals()
 	defer signal.Stop(x.signals)
 	switch {
@@ -67,6 +72,18 @@ type execution struct {
 	o        ExecOptions
 	compiled *Compiled
 	signals  chan os.Signal
+	id       string // by which its events belong together
+}
+
+// tell tells of this execution's part in the container's life.
+func (x *execution) tell(action string, attributes ...string) {
+	x.e.emit(x.v.Config, action, append(attributes, "execID", x.id)...)
+}
+
+// tellEnd tells how the program ended.
+func (x *execution) tellEnd(end Exit) Exit {
+	x.tell("exec_die", "exitCode", strconv.Itoa(*end.Code))
+	return end
 }
 
 // process is the container's process with what the options change.
@@ -150,6 +167,7 @@ func (x *execution) begin(ctx context.Context, opts nsenter.Options) (*nsenter.R
 		run.Close()
 		return nil, execError(x.o.Args[0], x.compiled.Plan, run.Results(), err)
 	}
+	x.tell("exec_start: " + strings.Join(x.o.Args, " "))
 	return run, nil
 }
 
@@ -182,7 +200,7 @@ func (x *execution) foreground(ctx context.Context, stdio Stdio) (Exit, error) {
 		return Exit{}, err
 	}
 	f.drain()
-	return ended(status), nil
+	return x.tellEnd(ended(status)), nil
 }
 
 // interact runs the program on a terminal of the container's, through the same
@@ -210,11 +228,16 @@ func (x *execution) interact(ctx context.Context, stdio Stdio) (Exit, error) {
 	d.run = run
 	d.attachTerminal(run.Fd(x.compiled.Terminal.Master))
 	go d.finish(ctx, run)
-	code, _, err := attachResult(client.Run(ctx))
+	code, left, err := attachResult(client.Run(ctx))
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return Exit{}, err
 	}
-	return Exit{Code: &code, Finished: time.Now().UTC()}, nil
+	end := Exit{Code: &code, Finished: time.Now().UTC()}
+	if left {
+		x.tell("exec_detach")
+		return end, nil
+	}
+	return x.tellEnd(end), nil
 }
 
 // finish waits for the program and tells the client how it ended.

@@ -31,6 +31,9 @@ func (e *Engine) Kill(ctx context.Context, ref string, sig unix.Signal) error {
 	if errors.Is(err, state.ErrProcessGone) {
 		return fmt.Errorf("cannot kill container: %s: container %s %w", ref, v.ID, ErrNotRunning)
 	}
+	if err == nil {
+		e.emitKill(v.Config, sig)
+	}
 	return err
 }
 
@@ -60,10 +63,18 @@ func (e *Engine) Stop(ctx context.Context, ref string, timeout *int, signal stri
 			seconds = *t
 		}
 	}
-	if err := signalPayload(v.Live, sig); err != nil && !errors.Is(err, state.ErrProcessGone) {
+	err = signalPayload(v.Live, sig)
+	if err != nil && !errors.Is(err, state.ErrProcessGone) {
 		return err
 	}
-	return e.stopped(ctx, v, seconds)
+	if err == nil {
+		e.emitKill(v.Config, sig)
+	}
+	if err := e.stopped(ctx, v, seconds); err != nil {
+		return err
+	}
+	e.emit(v.Config, "stop")
+	return nil
 }
 
 // stopped waits for the end of a container that was asked to stop, and insists
@@ -96,6 +107,7 @@ func (e *Engine) forceStop(ctx context.Context, v *View) error {
 			return errors.Join(err, kill)
 		}
 	}
+	e.emitKill(v.Config, unix.SIGKILL)
 	limit, cancel := context.WithTimeout(ctx, settleTime)
 	defer cancel()
 	if err := waitSupervisor(limit, v.Live); err != nil {
@@ -193,7 +205,7 @@ func (e *Engine) Remove(ctx context.Context, ref string, force bool) error {
 	if live, err := e.loadLive(v.ID); err == nil && live != nil && live.Supervisor.Alive() {
 		return fmt.Errorf("cannot remove container %q: %w: it was started just now", "/"+v.Name, ErrRunning)
 	}
-	return e.erase(v.Config)
+	return e.discard(v.Config)
 }
 
 // removeBroken removes a container whose record cannot be read, when forced:
@@ -209,7 +221,7 @@ func (e *Engine) removeBroken(ctx context.Context, ref string, force bool, cause
 	if err := e.endGroups(ctx, nil, id); err != nil {
 		return err
 	}
-	return e.eraseID(id, "")
+	return e.discard(&Config{ID: id})
 }
 
 // ParseSignal reads a signal's name, with or without SIG, or its number.

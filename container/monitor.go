@@ -83,11 +83,12 @@ func (e *Engine) StartAttached(ctx context.Context, ref string, o AttachOptions,
 	if err != nil {
 		return 0, false, &StartError{Code: 125, Err: err}
 	}
+	e.emit(v.Config, "attach")
 	if err := m.start(); err != nil {
 		_ = client.Close() // the error to report is the start's
 		return 0, false, err
 	}
-	return attachResult(client.Run(ctx))
+	return e.attachEnd(v.Config)(client.Run(ctx))
 }
 
 // launcher is the command's end of a monitor.

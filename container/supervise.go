@@ -29,6 +29,8 @@ type supervisor struct {
 	detached bool
 	// unrecorded says that the Config and the spec are still to be written.
 	unrecorded bool
+	// created and ran say what the events have told so far.
+	created, ran bool
 	// warnings is where to tell what does not stop the payload.
 	warnings io.Writer
 	compiled *Compiled
@@ -96,6 +98,8 @@ func (s *supervisor) runPayload(ctx context.Context) (Exit, error) {
 	}
 	defer s.run.Close()
 	s.streams.begin(s)
+	s.ran = true
+	s.e.emit(s.c, "start")
 	defer s.recordSpecLater()()
 	if s.started != nil {
 		s.started()
@@ -147,13 +151,21 @@ func (s *supervisor) announce(ctx context.Context) error {
 // record is there already, so whoever comes upon a Config without a living
 // supervisor knows how it came to be.
 func (s *supervisor) record(context.Context) error {
-	switch {
-	case !s.unrecorded:
+	if !s.unrecorded {
+		s.created = true
 		return nil
-	case s.c.AutoRemove:
-		return s.e.recordConfig(s.c) // the spec follows: see recordSpecLater
 	}
-	return s.e.record(s.c)
+	record := s.e.record
+	if s.c.AutoRemove {
+		record = s.e.recordConfig // the spec follows: see recordSpecLater
+	}
+	if err := record(s.c); err != nil {
+		return err
+	}
+	s.created = true
+	s.e.emit(s.c, "create")
+	s.e.emit(s.c, "attach") // the command that runs it
+	return nil
 }
 
 // specDelay is how long a container that removes itself runs before its spec
@@ -282,8 +294,14 @@ func (s *supervisor) settle(ctx context.Context, x Exit) error {
 	}
 	s.live.Exit = &x
 	errs = append(errs, s.e.finish(s.c, &s.live))
-	if s.c.AutoRemove {
-		return errors.Join(append(errs, s.e.erase(s.c))...)
+	if s.ran {
+		s.e.emitDie(s.c, &x)
+	}
+	switch {
+	case s.c.AutoRemove && s.created:
+		errs = append(errs, s.e.discard(s.c))
+	case s.c.AutoRemove:
+		errs = append(errs, s.e.erase(s.c))
 	}
 	return errors.Join(errs...)
 }

@@ -125,7 +125,7 @@ func (e *Engine) view(ctx context.Context, id string) (*View, error) {
 	}
 	if live != nil && c.AutoRemove && !live.Supervisor.AliveIn(e.self.BootID) {
 		// It died between its last word and the removal.
-		return nil, errors.Join(fs.ErrNotExist, e.erase(c))
+		return nil, errors.Join(fs.ErrNotExist, e.discard(c))
 	}
 	exit, err := e.loadExit(id)
 	if err != nil {
@@ -201,8 +201,9 @@ func (e *Engine) settleLost(ctx context.Context, c *Config, seen *Live) error {
 	if err := e.finish(c, live); err != nil {
 		return err
 	}
+	e.emitDie(c, live.Exit)
 	if c.AutoRemove {
-		return e.erase(c)
+		return e.discard(c)
 	}
 	return nil
 }

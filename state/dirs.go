@@ -85,6 +85,9 @@ func (d Dirs) Name(name string) string { return d.Run + "/name/" + name }
 // Addresses holds a folder of leases per network.
 func (d Dirs) Addresses() string { return d.Run + "/address" }
 
+// Events holds the record of what happened.
+func (d Dirs) Events() string { return d.Run + "/event" }
+
 // boot is the marker that says for which boot the claims were restored.
 func (d Dirs) boot() string { return d.Run + "/boot" }
 
