@@ -31,7 +31,7 @@ func (s *session) create(ctx context.Context, c *creation, args []string) error 
 	if err != nil {
 		return err
 	}
-	d, err := c.draft(ctx, s, b.images, args)
+	d, err := c.draft(ctx, s, b, args)
 	if err != nil {
 		return err
 	}

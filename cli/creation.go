@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"berth/cli/option"
+	"berth/container"
 	"berth/image"
 	"berth/state"
 )
@@ -25,21 +26,23 @@ type flagGroup interface {
 // creation is what run, create and explain have in common: the flags that
 // describe a container.
 type creation struct {
-	identity identityFlags
-	process  processFlags
-	mounts   mountFlags
-	security securityFlags
-	memory   memoryFlags
-	cpu      cpuFlags
-	blkio    blkioFlags
-	log      logFlags
+	identity   identityFlags
+	network    networkFlags
+	namespaces namespaceFlags
+	process    processFlags
+	mounts     mountFlags
+	security   securityFlags
+	memory     memoryFlags
+	cpu        cpuFlags
+	blkio      blkioFlags
+	log        logFlags
 }
 
 // groups lists the groups in the order in which they are applied: --privileged
-// first, as others add to what it sets, and the identity before the process,
-// whose environment has the host name.
+// first, as others add to what it sets, and the identity and namespaces before
+// the process, whose environment has the host name.
 func (c *creation) groups() []flagGroup {
-	return []flagGroup{&c.security, &c.identity, &c.process, &c.mounts, &c.memory, &c.cpu, &c.blkio, &c.log}
+	return []flagGroup{&c.security, &c.identity, &c.network, &c.namespaces, &c.process, &c.mounts, &c.memory, &c.cpu, &c.blkio, &c.log}
 }
 
 func (c *creation) options() []*option.Option {
@@ -59,19 +62,20 @@ func sortOptions(list []*option.Option) []*option.Option {
 // draft makes the container that the flags and args (IMAGE [COMMAND [ARG…]])
 // describe. Nothing of it exists afterwards but its number, and the folders
 // that -v makes.
-func (c *creation) draft(ctx context.Context, s *session, images imageFinder, args []string) (*draft, error) {
+func (c *creation) draft(ctx context.Context, s *session, b *backend, args []string) (*draft, error) {
 	for _, g := range c.groups() {
 		if err := g.check(); err != nil {
 			return nil, err
 		}
 	}
 	d := newDraft(s.env)
+	d.find = func(ref string) (*container.View, error) { return b.Get(ctx, ref) }
 	var err error
 	if d.ID, err = state.NewID(); err != nil {
 		return nil, err
 	}
 	d.Spec.Hostname = d.ID[:12]
-	if args, err = c.root(ctx, d, images, args); err != nil {
+	if args, err = c.root(ctx, d, b.images, args); err != nil {
 		return nil, err
 	}
 	for _, g := range c.groups() {

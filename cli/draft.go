@@ -15,6 +15,8 @@ type draft struct {
 	image image.Config
 	// lookupEnv is the caller's environment (-e KEY takes values from it).
 	lookupEnv func(string) (string, bool)
+	// find returns another container that a flag names.
+	find func(ref string) (*container.View, error)
 }
 
 func newDraft(lookupEnv func(string) (string, bool)) *draft {

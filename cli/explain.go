@@ -87,7 +87,7 @@ func explainedRun(e *explanation, name string) *command {
 			if err != nil {
 				return err
 			}
-			d, err := made.draft(ctx, s, b.images, args)
+			d, err := made.draft(ctx, s, b, args)
 			if err != nil {
 				return err
 			}

@@ -16,7 +16,6 @@ import (
 type identityFlags struct {
 	name, hostname, domainname string
 	labels, annotations        []string
-	network                    string
 	cidFile, pidFile           string
 	remove                     bool
 	pull                       string
@@ -33,7 +32,6 @@ func (f *identityFlags) options() []*option.Option {
 		option.Text(&f.domainname, "domainname", "string", "Container NIS domain name"),
 		option.ParsedList(&f.labels, keyValue("label"), "l,label", "list", "Set meta data on a container"),
 		option.ParsedList(&f.annotations, keyValue("annotation"), "annotation", "list", "Add an annotation to the container (passed in the OCI spec)"),
-		option.Text(&f.network, "network,net", "string", "Connect the container to a network: none (the default) or host"),
 		option.Text(&f.cidFile, "cidfile", "string", "Write the container ID to the file"),
 		option.Text(&f.pidFile, "pidfile", "string", "Write the process ID of the container's first process to the file"),
 		option.Switch(&f.remove, "rm", "Automatically remove the container when it exits"),
@@ -74,11 +72,6 @@ func addPairs(to map[string]string, pairs []string) {
 func (f *identityFlags) check() error {
 	if f.name != "" && !state.ValidName(strings.TrimPrefix(f.name, "/")) {
 		return &state.InvalidNameError{Name: f.name}
-	}
-	switch f.network {
-	case "", "none", "host":
-	default:
-		return &hintError{fmt.Errorf("network %s not found", f.network), "this version has --network none and --network host"}
 	}
 	if f.pull == "always" {
 		return &hintError{errors.New("--pull always: this version pulls from no registry"), "berth import makes an image of a tar archive"}
@@ -124,43 +117,12 @@ func (f *identityFlags) apply(d *draft) error {
 		d.Spec.Linux.CgroupsPath = filepath.Join("/", f.cgroupParent)
 		d.asked("linux.cgroupsPath", "--cgroup-parent")
 	}
-	if err := f.applyNetwork(d); err != nil {
-		return err
-	}
 	if f.pidFile != "" {
 		abs, err := filepath.Abs(f.pidFile)
 		if err != nil {
 			return err
 		}
 		d.PidFile = abs
-	}
-	return nil
-}
-
-// applyNetwork joins the host's network by leaving the namespace out. The host's
-// name comes with it, as in docker.
-func (f *identityFlags) applyNetwork(d *draft) error {
-	if f.network == "" {
-		return nil
-	}
-	d.Network = f.network
-	d.asked("linux.namespaces[network]", "--network")
-	if f.network != "host" {
-		return nil
-	}
-	kept := d.Spec.Linux.Namespaces[:0]
-	for _, ns := range d.Spec.Linux.Namespaces {
-		if ns.Type != "network" {
-			kept = append(kept, ns)
-		}
-	}
-	d.Spec.Linux.Namespaces = kept
-	if f.hostname == "" {
-		name, err := os.Hostname()
-		if err != nil {
-			return err
-		}
-		d.Spec.Hostname = name
 	}
 	return nil
 }

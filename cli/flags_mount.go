@@ -98,8 +98,8 @@ func (f *mountFlags) apply(d *draft) error {
 func (f *mountFlags) applyShm(d *draft) {
 	for i := range d.Spec.Mounts {
 		m := &d.Spec.Mounts[i]
-		if m.Destination != "/dev/shm" {
-			continue
+		if m.Destination != "/dev/shm" || m.Type != "tmpfs" {
+			continue // the host's, with --ipc host
 		}
 		m.Options = slices.DeleteFunc(slices.Clone(m.Options), func(o string) bool { return len(o) > 5 && o[:5] == "size=" })
 		m.Options = append(m.Options, "size="+strconv.FormatInt(f.shmSize, 10))

@@ -149,7 +149,7 @@ func (f *processFlags) applyEnv(d *draft) error {
 	asked = append(asked, f.env...)
 	env := environment{}
 	env.set(defaultPath)
-	env.set("HOSTNAME=" + d.Spec.Hostname)
+	env.set("HOSTNAME=" + d.hostname())
 	if f.tty {
 		env.set("TERM=xterm")
 	}

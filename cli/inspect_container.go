@@ -113,7 +113,7 @@ func describeContainer(b *backend, v *container.View, size bool) containerDetail
 		ID: v.ID, Created: v.Created.Format(time.RFC3339Nano), Args: []string{}, State: describeState(v),
 		Image: v.Image.ID, Name: "/" + v.Name, Driver: "overlay", Platform: "linux",
 		MountLabel: v.Spec.Linux.MountLabel, ProcessLabel: v.Spec.Process.SelinuxLabel, AppArmorProfile: v.Spec.Process.ApparmorProfile,
-		HostConfig: describeHost(v.Config), Mounts: describeMounts(v.Spec.Mounts), Config: describeConfig(v.Config),
+		HostConfig: describeHost(v.Config), Mounts: describeMounts(v.Config), Config: describeConfig(v.Config),
 		NetworkSettings: describeNetwork(v),
 	}
 	if args := v.Spec.Process.Args; len(args) > 0 {
@@ -215,10 +215,10 @@ func userText(u specs.User) string {
 	return ""
 }
 
-func describeMounts(mounts []specs.Mount) []mountPoint {
+func describeMounts(c *container.Config) []mountPoint {
 	list := []mountPoint{}
-	for _, m := range mounts {
-		if m.Type != "bind" {
+	for _, m := range c.Spec.Mounts {
+		if m.Type != "bind" || c.From[mountField(m.Destination)] == "--ipc" {
 			continue
 		}
 		point := mountPoint{Type: "bind", Source: m.Source, Destination: path.Clean(m.Destination), RW: !readOnly(m), Propagation: "rprivate"}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -120,10 +121,10 @@ func describeHost(c *container.Config) hostConfig {
 	h := hostConfig{
 		LogConfig: logConfig{c.Log.Driver, map[string]string{}}, NetworkMode: c.Network, PortBindings: bindings(c.Ports),
 		RestartPolicy: restartPolicy{Name: "no"}, AutoRemove: c.AutoRemove, Annotations: c.Spec.Annotations,
-		CgroupnsMode: namespaceMode(c, specs.CgroupNamespace, "private"), DNS: []string{}, DNSOptions: []string{}, DNSSearch: []string{},
-		GroupAdd: c.GroupAdd, IpcMode: namespaceMode(c, specs.IPCNamespace, "private"), PidMode: namespaceMode(c, specs.PIDNamespace, ""),
+		CgroupnsMode: cmp.Or(c.Modes.Cgroup, "private"), DNS: []string{}, DNSOptions: []string{}, DNSSearch: []string{},
+		GroupAdd: c.GroupAdd, IpcMode: cmp.Or(c.Modes.IPC, "private"), PidMode: c.Modes.PID,
 		Privileged: c.Privileged, ReadonlyRootfs: c.Spec.Root.Readonly, SecurityOpt: securityOptions(c),
-		UTSMode: namespaceMode(c, specs.UTSNamespace, ""), ShmSize: container.ShmSize, Sysctls: l.Sysctl, Runtime: "berth",
+		UTSMode: c.Modes.UTS, ShmSize: container.ShmSize, Sysctls: l.Sysctl, Runtime: "berth",
 		hostLimits: noLimits(), MaskedPaths: l.MaskedPaths, ReadonlyPaths: l.ReadonlyPaths,
 	}
 	for key, value := range c.Log.Opts {
@@ -157,21 +158,6 @@ func noLimits() hostLimits {
 		BlkioWeightDevice: []weightDevice{}, BlkioDeviceReadBps: []throttleDevice{}, BlkioDeviceWriteBps: []throttleDevice{},
 		BlkioDeviceReadIOps: []throttleDevice{}, BlkioDeviceWriteIOps: []throttleDevice{}, Devices: []deviceMapping{}, Ulimits: []ulimit{},
 	}
-}
-
-// namespaceMode is a namespace as its flag would take it; own is docker's word
-// for one of the container's own.
-func namespaceMode(c *container.Config, kind specs.LinuxNamespaceType, own string) string {
-	for _, ns := range c.Spec.Linux.Namespaces {
-		switch {
-		case ns.Type != kind:
-		case ns.Path != "":
-			return "ns:" + ns.Path
-		default:
-			return own
-		}
-	}
-	return "host"
 }
 
 // capabilityChanges compares with what a container gets unasked.

@@ -56,6 +56,9 @@ type networkEndpoint struct {
 
 func describeNetwork(v *container.View) networkSettings {
 	n := networkSettings{Ports: portMap{}, Networks: map[string]networkEndpoint{v.Network: {}}}
+	if container.ModeContainer(v.Network) != "" {
+		n.Networks = map[string]networkEndpoint{} // the other container has them
+	}
 	if v.Live == nil || v.Live.Payload.PID == 0 {
 		return n
 	}

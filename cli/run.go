@@ -88,7 +88,7 @@ func (s *session) runContainer(ctx context.Context, c *creation, f *runFlags, ar
 	if err != nil {
 		return err
 	}
-	d, err := c.draft(ctx, s, b.images, args)
+	d, err := c.draft(ctx, s, b, args)
 	if err != nil {
 		return err
 	}

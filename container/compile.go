@@ -12,6 +12,7 @@ import (
 	"berth/nsenter"
 	"berth/rootfs"
 	"berth/seccomp"
+	"berth/state"
 )
 
 // Input is what a container's plan is compiled from.
@@ -75,6 +76,11 @@ type Input struct {
 	Hooks HookRunner
 	// MoveDevice moves the network devices of the spec; nil when it has none.
 	MoveDevice DeviceMover
+	// Peers are the processes whose namespaces the spec names by path; they must
+	// live on until those are open.
+	Peers []state.Process
+	// Shm is the process whose /dev/shm the container has instead of its own.
+	Shm *state.Process
 	// From tells which flag asked for a spec field.
 	From map[string]string
 }

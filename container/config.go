@@ -32,8 +32,10 @@ type Config struct {
 	Entrypoint []string          `json:"entrypoint,omitempty"`
 	Cmd        []string          `json:"cmd,omitempty"`
 	Labels     map[string]string `json:"labels,omitempty"`
-	// Network is "none" or "host".
+	// Network is "none", "host" or "container:ID".
 	Network string `json:"network"`
+	// Modes say whose the other namespaces are.
+	Modes Modes `json:"modes,omitzero"`
 	// Ports are those that -p and -P publish; Exposed are those that --expose
 	// and the image only name.
 	Ports   []Port `json:"ports,omitempty"`

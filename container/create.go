@@ -63,7 +63,7 @@ func (e *Engine) name(ctx context.Context, c *Config) error {
 	if c.Created.IsZero() {
 		c.Created = time.Now().UTC()
 	}
-	if c.Spec.Hostname == "" && c.Network != "host" {
+	if c.Spec.Hostname == "" && c.Network != "host" && !c.Shares(specs.UTSNamespace) {
 		c.Spec.Hostname = c.ID[:12]
 	}
 	if c.Name != "" {
@@ -153,7 +153,7 @@ func (e *Engine) Plan(c *Config) (*nsenter.Plan, error) {
 	if c.ID == "" {
 		c.ID = "ID"
 	}
-	if c.Spec.Hostname == "" && c.Network != "host" {
+	if c.Spec.Hostname == "" && c.Network != "host" && !c.Shares(specs.UTSNamespace) {
 		c.Spec.Hostname = "ID"
 	}
 	compiled, _, err := e.compile(c, false)
@@ -178,13 +178,20 @@ func (e *Engine) compile(c *Config, detached bool) (*Compiled, Host, error) {
 	if err != nil {
 		return nil, host, err
 	}
-	spec := e.withNames(c)
+	spec, err := e.withNames(c)
+	if err != nil {
+		return nil, host, err
+	}
+	shared, err := e.join(c, spec)
+	if err != nil {
+		return nil, host, err
+	}
 	limitFiles(spec.Process, host.NoFile)
 	compiled, err := Compile(Input{
 		Host: host, Spec: spec, Layers: e.layers(c), Upper: e.upperDir(c.ID), Work: e.workDir(c.ID),
 		Volatile: c.AutoRemove, Hold: e.Dirs.Run, Cgroup: path.Join(parent, c.ID), OwnCgroup: own,
 		Account: detached || !c.AutoRemove, Filter: filter, Lookup: true, GroupAdd: c.GroupAdd,
-		Init: c.Init, Tied: true, From: c.From,
+		Init: c.Init, Tied: true, Peers: shared.processes, Shm: shared.shm, From: c.From,
 	})
 	return compiled, host, err
 }

@@ -63,11 +63,15 @@ func hostFile(name string) func(*Config) ([]byte, error) {
 
 // withNames returns a copy of the spec with the mounts of the name files. What
 // the user mounts himself is left alone.
-func (e *Engine) withNames(c *Config) *specs.Spec {
+func (e *Engine) withNames(c *Config) (*specs.Spec, error) {
+	owner, err := e.networkOwner(c)
+	if err != nil {
+		return nil, err
+	}
 	spec, process := *c.Spec, *c.Spec.Process
 	spec.Process = &process
 	spec.Mounts = slices.Clone(spec.Mounts)
-	for _, f := range nameFiles(c.Network) {
+	for _, f := range nameFiles(owner.Network) {
 		dest := "/etc/" + f.name
 		if slices.ContainsFunc(spec.Mounts, func(m specs.Mount) bool {
 			d := path.Clean(m.Destination)
@@ -76,15 +80,18 @@ func (e *Engine) withNames(c *Config) *specs.Spec {
 			continue
 		}
 		spec.Mounts = append(spec.Mounts, specs.Mount{
-			Destination: dest, Type: "bind", Source: path.Join(e.Dirs.RunContainer(c.ID), f.name), Options: []string{"bind", "rprivate"},
+			Destination: dest, Type: "bind", Source: path.Join(e.Dirs.RunContainer(owner.ID), f.name), Options: []string{"bind", "rprivate"},
 		})
 	}
-	return &spec
+	return &spec, nil
 }
 
 // writeNames writes the name files. Their mode does not depend on the caller's
 // umask: programs that are not root must be able to read them.
 func (e *Engine) writeNames(c *Config) error {
+	if ModeContainer(c.Network) != "" {
+		return nil // they are the other container's
+	}
 	for _, f := range nameFiles(c.Network) {
 		data, err := f.content(c)
 		if err != nil {

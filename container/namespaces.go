@@ -142,6 +142,7 @@ func (c *compiler) openJoins() error {
 		}).On(n.Path).For(from, "a wrong one is refused while nothing has been made"))
 		c.joins = append(c.joins, j)
 	}
+	c.checkPeers()
 	return nil
 }
 
@@ -322,12 +323,4 @@ func (c *compiler) names() error {
 			For(c.from(n.field), "the container's own name"))
 	}
 	return nil
-}
-
-// hasNewPIDNamespace reports whether the kernel ends every process of the
-// container with its first one.
-func hasNewPIDNamespace(s *specs.Spec) bool {
-	return slices.ContainsFunc(s.Linux.Namespaces, func(n specs.LinuxNamespace) bool {
-		return n.Type == specs.PIDNamespace && n.Path == ""
-	})
 }

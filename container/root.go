@@ -58,8 +58,11 @@ func (c *compiler) mounts() error {
 			from = fmt.Sprintf("mounts[%d]", i)
 		}
 		add := c.asm.Add
-		if m.Type == "cgroup" || m.Type == "cgroup2" {
+		switch {
+		case m.Type == "cgroup" || m.Type == "cgroup2":
 			add = c.cgroupMount
+		case m.Destination == "/dev/shm" && m.Type == "tmpfs" && c.in.Shm != nil:
+			add = c.sharedMemory
 		}
 		if err := add(m, from); err != nil {
 			return err
@@ -70,6 +73,13 @@ func (c *compiler) mounts() error {
 		c.asm.RootReadOnly(c.from("root.readonly"))
 	}
 	return nil
+}
+
+// sharedMemory plans the /dev/shm of the container whose IPC namespace this one
+// joins: what programs call shared memory is files there.
+func (c *compiler) sharedMemory(m specs.Mount, from string) error {
+	m.Type, m.Source, m.Options = "bind", m.Destination, []string{"bind"}
+	return c.asm.BindFrom(m, c.in.Shm.PID, from)
 }
 
 // cgroupMount plans the container's view of its cgroups.

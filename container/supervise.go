@@ -264,7 +264,7 @@ func (s *supervisor) abort(cause error) error {
 // killRest ends what the payload left in its group: with a PID namespace of
 // its own the kernel has done so, without one nobody else would.
 func (s *supervisor) killRest(ctx context.Context) {
-	if !hasNewPIDNamespace(s.c.Spec) {
+	if !s.c.ownsPIDs() {
 		ctx, cancel := settling(ctx)
 		defer cancel()
 		// The removal of the group reports what could not be killed.

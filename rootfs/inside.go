@@ -53,8 +53,12 @@ func (a *Assembly) cloneInside(slot nsenter.Slot, source string, recursive bool)
 
 // insideMounts runs a function in the child's mount namespace, on a thread of
 // its own. Paths are those of the host until the child enters its root.
-func insideMounts(h *nsenter.Run, f func() error) error {
-	ns, err := unix.Open("/proc/"+strconv.Itoa(h.Pid())+"/ns/mnt", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+func insideMounts(h *nsenter.Run, f func() error) error { return inMounts(h.Pid(), f) }
+
+// inMounts runs a function in a process's mount namespace, at its root, on a
+// thread of its own.
+func inMounts(pid int, f func() error) error {
+	ns, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/ns/mnt", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("open the container's mount namespace: %w", err)
 	}

@@ -67,6 +67,11 @@ func (a *Assembly) bind(m specs.Mount, o options, from string) error {
 		a.awaitMounts()
 		open = a.cloneInside(slot, m.Source, recursive).For(from, "copied in the container's mount namespace, the host's read-only, nosuid and the like cannot be taken off in there")
 	}
+	return a.bound(m, o, slot, open, from)
+}
+
+// bound plans what comes of the copy of a mount that a step opens.
+func (a *Assembly) bound(m specs.Mount, o options, slot nsenter.Slot, open nsenter.Step, from string) error {
 	if o.optional {
 		open = open.Tolerate(unix.ENOENT)
 	}
