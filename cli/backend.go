@@ -42,7 +42,11 @@ type lifecycle interface {
 	Create(ctx context.Context, c *container.Config) error
 	Start(ctx context.Context, ref string) error
 	Stop(ctx context.Context, ref string, timeout *int, signal string) error
+	Restart(ctx context.Context, ref string, timeout *int, signal string) error
 	Kill(ctx context.Context, ref string, sig unix.Signal) error
+	Pause(ctx context.Context, ref string) error
+	Unpause(ctx context.Context, ref string) error
+	Rename(ctx context.Context, ref, name string) error
 	Remove(ctx context.Context, ref string, force bool) error
 }
 

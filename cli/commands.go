@@ -4,7 +4,8 @@ package cli
 // keep nothing and a list that anyone could change would be a global.
 func commands() []*command {
 	return []*command{
-		runCommand(), createCommand(), startCommand(), stopCommand(), killCommand(), rmCommand(),
+		runCommand(), createCommand(), startCommand(), stopCommand(), restartCommand(), killCommand(), rmCommand(),
+		pauseCommand(), unpauseCommand(), renameCommand(), containerPruneCommand(),
 		psCommand(), logsCommand(), execCommand(), attachCommand(), inspectCommand(), inspectOf("container"), inspectOf("image"), waitCommand(),
 		importCommand(), imagesCommand(), rmiCommand(),
 		explainCommand(), bundlesCommand(), versionCommand(),

@@ -66,6 +66,25 @@ func (w *world) Stop(_ context.Context, ref string, timeout *int, signal string)
 	return w.known(ref)
 }
 
+func (w *world) Restart(_ context.Context, ref string, timeout *int, signal string) error {
+	w.note("restart " + ref + " " + signal)
+	return w.known(ref)
+}
+
+func (w *world) Pause(_ context.Context, ref string) error {
+	w.note("pause " + ref)
+	return w.known(ref)
+}
+func (w *world) Unpause(_ context.Context, ref string) error {
+	w.note("unpause " + ref)
+	return w.known(ref)
+}
+
+func (w *world) Rename(_ context.Context, ref, name string) error {
+	w.note("rename " + ref + " " + name)
+	return w.known(ref)
+}
+
 func (w *world) Kill(_ context.Context, ref string, sig unix.Signal) error {
 	w.note("kill " + ref + " " + unix.SignalName(sig))
 	return w.known(ref)

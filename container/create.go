@@ -89,11 +89,7 @@ func (e *Engine) name(ctx context.Context, c *Config) error {
 func (e *Engine) claim(ctx context.Context, c *Config, name string) error {
 	err := state.Claim(e.Dirs, name, c.ID, e.self)
 	var taken *state.NameInUseError
-	if !errors.As(err, &taken) {
-		return err
-	}
-	// A container that removes itself may have lost its supervisor.
-	if _, viewErr := e.view(ctx, taken.ID); viewErr != nil && !errors.Is(viewErr, os.ErrNotExist) {
+	if !errors.As(err, &taken) || !e.freeName(ctx, taken) {
 		return err
 	}
 	return state.Claim(e.Dirs, name, c.ID, e.self)

@@ -43,6 +43,9 @@ func (e *Engine) Exec(ctx context.Context, ref string, o ExecOptions, stdio Stdi
 	if err != nil {
 		return Exit{}, err
 	}
+	if v.Status == Paused {
+		return Exit{}, fmt.Errorf("container %s %w, unpause the container before exec", v.ID, ErrPaused)
+	}
 	if v.Status != Running {
 		return Exit{}, fmt.Errorf("container %s %w", v.ID, ErrNotRunning)
 	}

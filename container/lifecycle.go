@@ -31,10 +31,32 @@ func (e *Engine) Kill(ctx context.Context, ref string, sig unix.Signal) error {
 	if errors.Is(err, state.ErrProcessGone) {
 		return fmt.Errorf("cannot kill container: %s: container %s %w", ref, v.ID, ErrNotRunning)
 	}
-	if err == nil {
-		e.emitKill(v.Config, sig)
+	if err != nil {
+		return err
 	}
-	return err
+	e.emitKill(v.Config, sig)
+	if !v.ends(sig) {
+		return nil
+	}
+	return thaw(ctx, v)
+}
+
+// ends tells whether a signal is one that the container is to end by.
+func (v *View) ends(sig unix.Signal) bool {
+	stop, err := v.stopSignal("")
+	return sig == unix.SIGKILL || err == nil && sig == stop
+}
+
+// stopSignal is the signal that asks the payload to end, unless asked names
+// another one.
+func (v *View) stopSignal(asked string) (unix.Signal, error) {
+	if asked == "" {
+		asked = v.StopSignal
+	}
+	if asked == "" {
+		return unix.SIGTERM, nil
+	}
+	return ParseSignal(asked)
 }
 
 // Stop asks the payload to end and kills it when it has not after timeout
@@ -48,14 +70,9 @@ func (e *Engine) Stop(ctx context.Context, ref string, timeout *int, signal stri
 	if v.Live == nil || v.Status == Created {
 		return nil
 	}
-	if signal == "" {
-		signal = v.StopSignal
-	}
-	sig := unix.SIGTERM
-	if signal != "" {
-		if sig, err = ParseSignal(signal); err != nil {
-			return err
-		}
+	sig, err := v.stopSignal(signal)
+	if err != nil {
+		return err
 	}
 	seconds := defaultStopTimeout
 	for _, t := range []*int{v.StopTimeout, timeout} {
@@ -69,6 +86,9 @@ func (e *Engine) Stop(ctx context.Context, ref string, timeout *int, signal stri
 	}
 	if err == nil {
 		e.emitKill(v.Config, sig)
+	}
+	if err := thaw(ctx, v); err != nil {
+		return err
 	}
 	if err := e.stopped(ctx, v, seconds); err != nil {
 		return err
@@ -124,6 +144,23 @@ func (e *Engine) settled(ctx context.Context, id string) error {
 		return nil
 	}
 	return err
+}
+
+// Restart stops a container, as [Engine.Stop] does, and starts it again. One
+// that does not run is started.
+func (e *Engine) Restart(ctx context.Context, ref string, timeout *int, signal string) error {
+	v, err := e.Get(ctx, ref)
+	if err != nil {
+		return err
+	}
+	if err := e.Stop(ctx, v.ID, timeout, signal); err != nil {
+		return fmt.Errorf("cannot restart container %s: %w", ref, err)
+	}
+	if err := e.Start(ctx, v.ID); err != nil {
+		return err
+	}
+	e.emit(v.Config, "restart")
+	return nil
 }
 
 // Wait blocks until the container's present run has ended and returns its exit
@@ -187,7 +224,7 @@ func (e *Engine) Remove(ctx context.Context, ref string, force bool) error {
 	}
 	if v.Live != nil {
 		if !force {
-			return fmt.Errorf("cannot remove container %q: %w: stop the container before removing or force remove", "/"+v.Name, ErrRunning)
+			return fmt.Errorf("cannot remove container %q: %w", "/"+v.Name, v.inUse())
 		}
 		if err := e.forceStop(ctx, v); err != nil {
 			return err
@@ -206,6 +243,14 @@ func (e *Engine) Remove(ctx context.Context, ref string, force bool) error {
 		return fmt.Errorf("cannot remove container %q: %w: it was started just now", "/"+v.Name, ErrRunning)
 	}
 	return e.discard(v.Config)
+}
+
+// inUse is why a container cannot be removed as it is.
+func (v *View) inUse() error {
+	if v.Status == Paused {
+		return fmt.Errorf("container %w and must be unpaused first", ErrPaused)
+	}
+	return fmt.Errorf("%w: stop the container before removing or force remove", ErrRunning)
 }
 
 // removeBroken removes a container whose record cannot be read, when forced:

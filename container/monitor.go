@@ -50,8 +50,11 @@ func (e *Engine) Start(ctx context.Context, ref string) error {
 	if err != nil {
 		return err
 	}
-	if v.Status == Running || v.Status == Paused {
+	switch v.Status {
+	case Running:
 		return nil
+	case Paused:
+		return errStartPaused
 	}
 	m, err := e.launch(v.ID)
 	if err != nil {
@@ -61,6 +64,9 @@ func (e *Engine) Start(ctx context.Context, ref string) error {
 	return m.start()
 }
 
+// errStartPaused is docker's advice.
+var errStartPaused = errors.New("cannot start a paused container, try unpause instead")
+
 // StartAttached is Start for a command that stays: it attaches first, so that
 // nothing that the payload prints is lost.
 func (e *Engine) StartAttached(ctx context.Context, ref string, o AttachOptions, stdio Stdio) (code int, detached bool, err error) {
@@ -68,8 +74,11 @@ func (e *Engine) StartAttached(ctx context.Context, ref string, o AttachOptions,
 	if err != nil {
 		return 0, false, err
 	}
-	if v.Status == Running {
+	switch v.Status {
+	case Running:
 		return e.Attach(ctx, ref, o, stdio)
+	case Paused:
+		return 0, false, errStartPaused
 	}
 	m, err := e.launch(v.ID)
 	if err != nil {

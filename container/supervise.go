@@ -287,6 +287,7 @@ func (s *supervisor) oomKilled(ctx context.Context, code int) bool {
 // settle records the end and clears away what belonged to this life.
 func (s *supervisor) settle(ctx context.Context, x Exit) error {
 	var errs []error
+	s.e.current(s.c)
 	if s.groups != nil {
 		ctx, cancel := settling(ctx)
 		defer cancel()

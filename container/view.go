@@ -171,8 +171,11 @@ func (e *Engine) settleUnrecorded(ctx context.Context, id string) error {
 // payload has a pid it is still being made.
 func (e *Engine) runningView(c *Config, live *Live) *View {
 	v := &View{Config: c, Live: live, Status: Running}
-	if live.Payload.PID == 0 {
+	switch {
+	case live.Payload.PID == 0:
 		v.Status = Created
+	case cgroup.IsFrozen(live.Cgroups):
+		v.Status = Paused
 	}
 	return v
 }

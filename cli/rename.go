@@ -1,0 +1,25 @@
+package cli
+
+import (
+	"context"
+
+	"berth/cli/option"
+)
+
+func renameCommand() *command {
+	return &command{
+		name: "rename", category: categoryContainers, group: "container", groupNames: []string{"rename"},
+		args: "CONTAINER NEW_NAME", short: "Rename a container",
+		about: "Rename gives a container another name, whether it runs or not. A name that another container has is refused; of several commands that want one name at once, one gets it.",
+		min:   2, max: 2, mixed: true,
+		build: func(s *session) ([]*option.Option, action) {
+			return nil, func(ctx context.Context, args []string) error {
+				b, err := s.open()
+				if err != nil {
+					return err
+				}
+				return b.Rename(ctx, args[0], args[1])
+			}
+		},
+	}
+}

@@ -1,0 +1,28 @@
+package cli
+
+import (
+	"context"
+
+	"berth/cli/option"
+)
+
+func restartCommand() *command {
+	return &command{
+		name: "restart", category: categoryContainers, group: "container", groupNames: []string{"restart"},
+		args: "[OPTIONS] CONTAINER [CONTAINER...]", short: "Restart one or more containers",
+		about: "Restart stops a container as stop(1) does, with its stop signal and ten seconds or what -t says, and starts it again. One that does not run is started.",
+		min:   1, max: unlimited, mixed: true,
+		build: func(s *session) ([]*option.Option, action) {
+			var timeout *int
+			var signal string
+			return []*option.Option{
+					option.Parsed(&signal, checkSignal, "s,signal", "string", "Signal to send to the container"),
+					option.Parsed(&timeout, parseInt, "t,timeout,time", "int", "Seconds to wait before killing the container"),
+				}, func(ctx context.Context, args []string) error {
+					return s.onEach(func(b *backend, ref string) error {
+						return startFailed(b.Restart(ctx, ref, timeout, signal))
+					})(args)
+				}
+		},
+	}
+}
