@@ -6,7 +6,7 @@ func commands() []*command {
 	return []*command{
 		runCommand(), createCommand(), startCommand(), stopCommand(), restartCommand(), killCommand(), rmCommand(),
 		pauseCommand(), unpauseCommand(), renameCommand(), containerPruneCommand(),
-		psCommand(), logsCommand(), execCommand(), attachCommand(), inspectCommand(), inspectOf("container"), inspectOf("image"), waitCommand(),
+		psCommand(), portCommand(), logsCommand(), execCommand(), attachCommand(), inspectCommand(), inspectOf("container"), inspectOf("image"), waitCommand(),
 		importCommand(), imagesCommand(), rmiCommand(),
 		explainCommand(), bundlesCommand(), versionCommand(),
 	}

@@ -64,6 +64,14 @@ type clientError struct {
 func (e *clientError) Error() string { return e.err.Error() }
 func (e *clientError) Unwrap() error { return e.err }
 
+// clientFault makes an error a clientError; nil stays nil.
+func clientFault(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &clientError{err: err}
+}
+
 // reported is several errors that have been printed already.
 type reported struct{ code int }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,10 +11,10 @@ import (
 	"unicode/utf8"
 )
 
-// listing is what a list verb prints: rows, and a row that holds the headings.
-// A row is a struct of strings, whose fields are what templates name.
+// listing is what a list verb prints: rows, and what the table has for headings,
+// a [headings] or a row. A row's fields, or methods, are what templates name.
 type listing[Row any] struct {
-	headings Row
+	headings any
 	// columns is the template of the default table.
 	columns string
 }
@@ -41,10 +42,41 @@ func (l listing[Row]) print(out io.Writer, format string, rows []Row) error {
 		return each(out, t, rows)
 	}
 	w := tabwriter.NewWriter(out, 10, 1, 3, ' ', 0)
-	if err := each(w, t, append([]Row{l.headings}, rows...)); err != nil {
+	if err := l.head(w, t); err != nil {
+		return err
+	}
+	if err := each(w, t, rows); err != nil {
 		return err
 	}
 	return w.Flush()
+}
+
+// head writes the line of headings: the functions of the columns leave them as
+// they are.
+func (l listing[Row]) head(out io.Writer, t *template.Template) error {
+	t, err := t.Clone()
+	if err != nil {
+		return err
+	}
+	return each(out, t.Funcs(headingFuncs()), []any{l.headings})
+}
+
+// headings are the names of columns by the fields of templates.
+type headings map[string]string
+
+// Label is the heading of {{.Label "com.example.some-key"}}: the last part of
+// the key, its words apart.
+func (headings) Label(key string) string {
+	return strings.NewReplacer("-", " ", "_", " ").Replace(key[strings.LastIndexByte(key, '.')+1:])
+}
+
+// encodeJSON is json.Marshal without escapes for the sake of web pages.
+func encodeJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(v)
+	return bytes.TrimRight(b.Bytes(), "\n"), err
 }
 
 func jsonLines[Row any](out io.Writer, rows []Row) error {
@@ -77,31 +109,42 @@ func newTemplate(text string) (*template.Template, error) {
 	text = strings.NewReplacer(`\t`, "\t", `\n`, "\n").Replace(text)
 	return template.New("").Funcs(template.FuncMap{
 		"json": func(v any) (string, error) {
-			var b strings.Builder
-			encoder := json.NewEncoder(&b)
-			encoder.SetEscapeHTML(false)
-			err := encoder.Encode(v)
-			return strings.TrimRight(b.String(), "\n"), err
+			text, err := encodeJSON(v)
+			return string(text), err
 		},
-		"split": strings.Split,
-		"join":  strings.Join,
-		"title": title,
-		"lower": strings.ToLower,
-		"upper": strings.ToUpper,
-		"pad": func(s string, before, after int) string {
-			if s == "" {
-				return s
-			}
-			return strings.Repeat(" ", max(before, 0)) + s + strings.Repeat(" ", max(after, 0))
-		},
-		"truncate": func(s string, n int) string {
-			if n < 0 || len(s) <= n {
-				return s
-			}
-			return s[:n]
-		},
-		"println": fmt.Sprintln,
+		"split":    strings.Split,
+		"join":     strings.Join,
+		"title":    title,
+		"lower":    strings.ToLower,
+		"upper":    strings.ToUpper,
+		"pad":      pad,
+		"truncate": truncate,
+		"println":  fmt.Sprintln,
 	}).Parse(text)
+}
+
+// headingFuncs take the place of a template's functions in the line of headings.
+func headingFuncs() template.FuncMap {
+	same := func(s string, _ ...any) string { return s }
+	return template.FuncMap{
+		"json": same, "split": same, "join": same, "title": same, "lower": same, "upper": same, "truncate": same,
+	}
+}
+
+// pad puts blanks around s, unless it is empty.
+func pad(s string, before, after int) string {
+	if s == "" {
+		return s
+	}
+	return strings.Repeat(" ", max(before, 0)) + s + strings.Repeat(" ", max(after, 0))
+}
+
+// truncate cuts s to n bytes.
+func truncate(s string, n int) string {
+	if n < 0 || len(s) <= n {
+		return s
+	}
+	return s[:n]
 }
 
 // title makes the first letter of every word a capital.

@@ -41,7 +41,7 @@ func imagesCommand() *command {
 			return []*option.Option{
 				option.Switch(&f.all, "a,all", "Show all images (default hides intermediate images)"),
 				option.Switch(&f.digests, "digests", "Show digests"),
-				option.List(&f.filters, "f,filter", "filter", "Filter output based on conditions provided"),
+				filterOption(&f.filters),
 				option.Text(&f.format, "format", "string", "Format output: table, table TEMPLATE, json, or a Go template"),
 				option.Switch(&f.noTrunc, "no-trunc", "Don't truncate output"),
 				option.Switch(&f.quiet, "q,quiet", "Only show image IDs"),

@@ -59,7 +59,7 @@ func (s *session) inspect(ctx context.Context, f *inspectFlags, refs []string) e
 	switch f.kind {
 	case "", "container", "image":
 	default:
-		return &clientError{err: verbatim("%q is not a valid value for --type", f.kind)}
+		return &clientError{err: verbatim("unknown type: %q: must be one of \"container\", \"image\"", f.kind)}
 	}
 	print, err := newInspector(f.format)
 	if err != nil {

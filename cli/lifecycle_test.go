@@ -94,7 +94,7 @@ func TestPrune(t *testing.T) {
 	}
 	for _, args := range []string{"--filter until=tomorrow", "--filter colour=red", "--filter until", "--filter until=1h --filter until=2h"} {
 		w := world()
-		if r := w.berth(t, append([]string{"container", "prune", "-f"}, strings.Fields(args)...)...); r.code != exitFailed || len(w.calls) > 0 {
+		if r := w.berth(t, append([]string{"container", "prune", "-f"}, strings.Fields(args)...)...); r.code == 0 || len(w.calls) > 0 {
 			t.Errorf("%s: status %d, calls %q", args, r.code, w.calls)
 		}
 	}

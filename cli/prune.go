@@ -24,7 +24,7 @@ Filters are until=TIME (created before that time, or that long ago), label=KEY[=
 			var filters []string
 			var force bool
 			return []*option.Option{
-				option.List(&filters, "filter", "filter", `Provide filter values (e.g. "until=<timestamp>")`),
+				pruneFilterOption(&filters, "until=<timestamp>"),
 				option.Switch(&force, "f,force", "Do not prompt for confirmation"),
 			}, func(ctx context.Context, _ []string) error { return s.pruneContainers(ctx, filters, force, time.Now()) }
 		},

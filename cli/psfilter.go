@@ -7,7 +7,11 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"berth/cli/option"
 	"berth/container"
+	"berth/image"
 )
 
 // psFilters are the parsed --filter of ps: every key must match, one value of a
@@ -18,9 +22,7 @@ type psFilters struct {
 	tests []func(v *container.View) bool
 }
 
-func (f *psFilters) has(key, value string) bool {
-	return slices.Contains(f.values[key], value) || key == "status" && len(f.values["exited"]) > 0 || len(f.values["status"]) > 0
-}
+func (f *psFilters) has(key string) bool { return len(f.values[key]) > 0 }
 
 func (f *psFilters) match(v *container.View) bool {
 	for _, test := range f.tests {
@@ -31,19 +33,38 @@ func (f *psFilters) match(v *container.View) bool {
 	return true
 }
 
-// splitFilters reads KEY=VALUE texts; known lists the allowed keys.
+// filterOption is --filter of a listing, with -f for short.
+func filterOption(to *[]string) *option.Option {
+	return option.ParsedList(to, parseFilter, "f,filter", "filter", "Filter output based on conditions provided")
+}
+
+// pruneFilterOption is --filter of a prune command, where -f is --force.
+func pruneFilterOption(to *[]string, example string) *option.Option {
+	return option.ParsedList(to, parseFilter, "filter", "filter", `Provide filter values (e.g. "`+example+`")`)
+}
+
+// parseFilter refuses what is no KEY=VALUE; keys come in any case, with blanks
+// around.
+func parseFilter(text string) (string, error) {
+	key, value, given := strings.Cut(text, "=")
+	if !given && text != "" {
+		return "", verbatim("bad format of filter (expected name=value)")
+	}
+	return strings.ToLower(strings.TrimSpace(key)) + "=" + strings.TrimSpace(value), nil
+}
+
+// splitFilters sorts KEY=VALUE texts by key; known lists the allowed keys.
 func splitFilters(texts, known []string) (map[string][]string, error) {
 	values := map[string][]string{}
 	for _, text := range texts {
-		key, value, given := strings.Cut(text, "=")
-		key = strings.ToLower(strings.TrimSpace(key))
-		if !given {
-			return nil, fmt.Errorf("invalid argument %q for \"-f, --filter\" flag: bad format of filter (expected name=value)", text)
+		key, value, _ := strings.Cut(text, "=")
+		if key == "" {
+			continue
 		}
 		if !slices.Contains(known, key) {
-			return nil, fmt.Errorf("invalid filter '%s'", key)
+			return nil, verbatim("invalid filter '%s'", key)
 		}
-		values[key] = append(values[key], strings.TrimSpace(value))
+		values[key] = append(values[key], value)
 	}
 	return values, nil
 }
@@ -74,9 +95,9 @@ func psTest(key string, list []string, b *backend, views []*container.View) (fun
 	}
 	switch key {
 	case "id":
-		return one(func(v *container.View, value string) bool { return strings.HasPrefix(v.ID, value) }), nil
+		return patternTest(key, list, func(v *container.View) []string { return []string{v.ID} })
 	case "name":
-		return nameTest(list)
+		return patternTest(key, list, func(v *container.View) []string { return []string{v.Name, "/" + v.Name} })
 	case "label":
 		return func(v *container.View) bool { return hasLabels(v.Labels, list) }, nil
 	case "status":
@@ -97,29 +118,26 @@ func psTest(key string, list []string, b *backend, views []*container.View) (fun
 	case "network":
 		return one(func(v *container.View, value string) bool { return v.Network == value }), nil
 	case "volume":
-		return one(hasMount), nil
+		return one(func(v *container.View, value string) bool { return hasMount(b, v, value) }), nil
 	case "health":
 		return one(func(_ *container.View, value string) bool { return value == "none" }), nil
 	}
-	// No container of this version publishes or exposes a port.
-	return func(*container.View) bool { return false }, nil
+	return portTest(key, list)
 }
 
-// nameTest takes regular expressions, as docker does; a name is one that
+// patternTest takes regular expressions, as docker does; a name is one that
 // matches itself.
-func nameTest(list []string) (func(*container.View) bool, error) {
+func patternTest(key string, list []string, of func(*container.View) []string) (func(*container.View) bool, error) {
 	var patterns []*regexp.Regexp
 	for _, value := range list {
-		p, err := regexp.Compile(strings.TrimPrefix(value, "/"))
+		p, err := regexp.Compile(value)
 		if err != nil {
-			return nil, fmt.Errorf("invalid filter 'name=%s': %w", value, err)
+			return nil, fmt.Errorf("invalid filter '%s=%s': %w", key, value, err)
 		}
 		patterns = append(patterns, p)
 	}
 	return func(v *container.View) bool {
-		return slices.ContainsFunc(patterns, func(p *regexp.Regexp) bool {
-			return p.MatchString(v.Name) || p.MatchString("/"+v.Name)
-		})
+		return slices.ContainsFunc(patterns, func(p *regexp.Regexp) bool { return slices.ContainsFunc(of(v), p.MatchString) })
 	}, nil
 }
 
@@ -149,16 +167,20 @@ func exitedTest(list []string) (func(*container.View) bool, error) {
 	}, nil
 }
 
-// ancestorTest finds containers by their image, however it is called.
+// ancestorTest finds containers by their image, however it is called, and by the
+// images that theirs was made from.
 func ancestorTest(list []string, b *backend) func(*container.View) bool {
-	var ids []string
+	var images []image.Image
 	for _, value := range list {
 		if img, err := b.images.Resolve(value); err == nil {
-			ids = append(ids, string(img.ID))
+			images = append(images, img)
 		}
 	}
 	return func(v *container.View) bool {
-		return v.Config != nil && (slices.Contains(ids, v.Image.ID) || slices.Contains(list, v.Image.Ref))
+		return slices.Contains(list, v.Image.Ref) || slices.ContainsFunc(images, func(img image.Image) bool {
+			below := len(v.Layers) - len(img.Layers)
+			return v.Image.ID == string(img.ID) || len(img.Layers) > 0 && below >= 0 && slices.Equal(v.Layers[below:], img.Layers)
+		})
 	}
 }
 
@@ -179,14 +201,60 @@ func orderTest(key string, list []string, b *backend, views []*container.View) (
 	return func(v *container.View) bool { return v.Created.After(mark) }, nil
 }
 
-func hasMount(v *container.View, value string) bool {
-	if v.Spec == nil {
+// hasMount looks for a mount by its source or its place. The spec is read for
+// it; a container that is broken, or gone since, has none.
+func hasMount(b *backend, v *container.View, value string) bool {
+	if v.Status == container.Broken || b.LoadSpec(v.Config) != nil || v.Spec == nil {
 		return false
 	}
-	for _, m := range v.Spec.Mounts {
-		if m.Type == "bind" && (m.Source == value || m.Destination == value) {
-			return true
+	return slices.ContainsFunc(v.Spec.Mounts, func(m specs.Mount) bool {
+		return m.Type == "bind" && (m.Source == value || m.Destination == value)
+	})
+}
+
+// portTest is publish, which asks for the host's ports, and expose, which asks
+// for the container's: PORT[-PORT][/PROTO].
+func portTest(key string, list []string) (func(*container.View) bool, error) {
+	var wanted []portRange
+	for _, value := range list {
+		r, err := parsePortRange(key, value)
+		if err != nil {
+			return nil, err
+		}
+		wanted = append(wanted, r)
+	}
+	has := func(number uint16, protocol string) bool {
+		return slices.ContainsFunc(wanted, func(r portRange) bool {
+			return r.protocol == protocol && r.first <= number && number <= r.last
+		})
+	}
+	return func(v *container.View) bool {
+		if key == "publish" {
+			return slices.ContainsFunc(v.Ports, func(p container.Port) bool { return has(p.HostPort, p.Protocol) })
+		}
+		return slices.ContainsFunc(slices.Concat(v.Ports, v.Exposed), func(p container.Port) bool { return has(p.ContainerPort, p.Protocol) })
+	}, nil
+}
+
+func parsePortRange(key, text string) (portRange, error) {
+	if strings.Contains(text, ":") {
+		return portRange{}, verbatim("filter for '%s' should not contain ':': %s", key, text)
+	}
+	numbers, protocol, given := strings.Cut(text, "/")
+	if !given {
+		protocol = "tcp"
+	}
+	first, last, ranged := strings.Cut(numbers, "-")
+	if !ranged {
+		last = first
+	}
+	from, err := strconv.ParseUint(first, 10, 16)
+	if err == nil {
+		var to uint64
+		to, err = strconv.ParseUint(last, 10, 16)
+		if err == nil && from > 0 && from <= to {
+			return portRange{protocol: strings.ToLower(protocol), first: uint16(from), last: uint16(to)}, nil
 		}
 	}
-	return false
+	return portRange{}, verbatim("invalid filter '%s=%s': invalid port: %s", key, text, numbers)
 }
