@@ -7,6 +7,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"berth/archive"
 	"berth/container"
 	"berth/image"
 	"berth/nsenter"
@@ -20,6 +21,7 @@ type backend struct {
 	lifecycle
 	sessions
 	planner
+	files
 	bundles bundlePlanner
 	images  imageStore
 	dirs    state.Dirs
@@ -57,6 +59,11 @@ type sessions interface {
 	Attach(ctx context.Context, ref string, o container.AttachOptions, io container.Stdio) (code int, detached bool, err error)
 	StartAttached(ctx context.Context, ref string, o container.AttachOptions, io container.Stdio) (code int, detached bool, err error)
 	Wait(ctx context.Context, ref string) (int, error)
+}
+
+// files reads and writes what is in containers.
+type files interface {
+	Diff(ctx context.Context, ref string) ([]archive.Change, error)
 }
 
 // planner shows what would be done.

@@ -7,6 +7,7 @@ func commands() []*command {
 		runCommand(), createCommand(), startCommand(), stopCommand(), restartCommand(), killCommand(), rmCommand(),
 		pauseCommand(), unpauseCommand(), renameCommand(), containerPruneCommand(),
 		psCommand(), portCommand(), logsCommand(), execCommand(), attachCommand(), inspectCommand(), inspectOf("container"), inspectOf("image"), waitCommand(),
+		diffCommand(),
 		importCommand(), imagesCommand(), rmiCommand(),
 		explainCommand(), bundlesCommand(), versionCommand(),
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"berth/archive"
 	"berth/container"
 	"berth/image"
 	"berth/nsenter"
@@ -29,6 +30,8 @@ type world struct {
 	// keys are the detach keys of each attachment.
 	keys  []string
 	views []*container.View
+	// changes are the answer of diff.
+	changes []archive.Change
 	// exit and err are the answers of run, exec and attach.
 	exit container.Exit
 	code int
@@ -219,7 +222,7 @@ func (w *world) called(t *testing.T, program string, args ...string) result {
 	var out, errs bytes.Buffer
 	s.out, s.err = &out, &errs
 	s.open = func() (*backend, error) {
-		return &backend{lookup: w, lifecycle: w, sessions: w, planner: w, bundles: plannedBundle{w}, images: w.images, trace: func(func(*nsenter.Plan, []nsenter.Result), string) {}}, nil
+		return &backend{lookup: w, lifecycle: w, sessions: w, planner: w, files: w, bundles: plannedBundle{w}, images: w.images, trace: func(func(*nsenter.Plan, []nsenter.Result), string) {}}, nil
 	}
 	c, runErr := s.run(t.Context(), args)
 	s.report(c, runErr)

@@ -147,12 +147,17 @@ func (o *scratch) mount(asRoot func(func() error) error) (int, error) {
 	if len(data) >= 4096 {
 		return -1, fmt.Errorf("mount overlay of %d layers: %w", len(o.layers), unix.E2BIG)
 	}
-	if err := asRoot(func() error { return unix.Mount("overlay", o.work, "overlay", 0, data) }); err != nil {
+	at := o.work
+	if at == "" {
+		// Any folder will do, in a namespace that is nobody else's.
+		at = "/proc"
+	}
+	if err := asRoot(func() error { return unix.Mount("overlay", at, "overlay", 0, data) }); err != nil {
 		return -1, fmt.Errorf("mount overlay: %w", err)
 	}
-	fd, err := unix.OpenTree(unix.AT_FDCWD, o.work, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	fd, err := unix.OpenTree(unix.AT_FDCWD, at, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
 	if err != nil {
-		return -1, fmt.Errorf("open_tree %s: %w", o.work, err)
+		return -1, fmt.Errorf("open_tree %s: %w", at, err)
 	}
 	return fd, nil
 }
@@ -186,7 +191,10 @@ func (o *scratch) options() (data string, closeAll func(), err error) {
 		parent := "/proc/self/fd/" + strconv.Itoa(fd) + "/"
 		upper, work = parent+escape(path.Base(o.upper)), parent+escape(path.Base(o.work))
 	}
-	data = "lowerdir=" + strings.Join(names, ":") + ",upperdir=" + upper + ",workdir=" + work
+	data = "lowerdir=" + strings.Join(names, ":")
+	if o.upper != "" {
+		data += ",upperdir=" + upper + ",workdir=" + work
+	}
 	if o.volatile {
 		data += ",volatile"
 	}

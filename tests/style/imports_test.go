@@ -15,7 +15,7 @@ import (
 func layers() map[string][]string {
 	base := []string{"nsenter", "state"}
 	low := append(base, "rootfs", "cgroup", "seccomp")
-	runtime := append(slices.Clone(low), "container", "image", "bundle")
+	runtime := append(slices.Clone(low), "archive", "container", "image", "bundle")
 	// What commands and the engine wire together.
 	product := append(slices.Clone(runtime), "network", "volume", "systemd", "resctrl", "build", "teach")
 	// What both command lines are made of.
@@ -27,13 +27,14 @@ func layers() map[string][]string {
 		"engine":    product,
 		"build":     {"image", "container", "network", "volume", "rootfs", "state"},
 		"bundle":    append(slices.Clone(low), "container", "network", "systemd", "resctrl"),
-		"container": low,
-		"image":     {"rootfs", "state"},
+		"container": append(slices.Clone(low), "archive"),
+		"image":     {"archive", "rootfs", "state"},
 		"network":   base,
 		"volume":    {"nsenter", "rootfs", "state"},
 		"systemd":   base,
 		"resctrl":   {},
 		"teach":     {"nsenter", "container"},
+		"archive":   {},
 		"rootfs":    {"nsenter"},
 		"cgroup":    {"nsenter"},
 		"seccomp":   {},
