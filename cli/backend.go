@@ -59,6 +59,7 @@ type sessions interface {
 	Attach(ctx context.Context, ref string, o container.AttachOptions, io container.Stdio) (code int, detached bool, err error)
 	StartAttached(ctx context.Context, ref string, o container.AttachOptions, io container.Stdio) (code int, detached bool, err error)
 	Wait(ctx context.Context, ref string) (int, error)
+	CheckHealth(ctx context.Context, ref string) (container.ProbeResult, *container.Health, error)
 }
 
 // files reads and writes what is in containers.

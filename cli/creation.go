@@ -36,13 +36,14 @@ type creation struct {
 	cpu        cpuFlags
 	blkio      blkioFlags
 	log        logFlags
+	health     healthFlags
 }
 
 // groups lists the groups in the order in which they are applied: --privileged
 // first, as others add to what it sets, and the identity and namespaces before
 // the process, whose environment has the host name.
 func (c *creation) groups() []flagGroup {
-	return []flagGroup{&c.security, &c.identity, &c.network, &c.namespaces, &c.process, &c.mounts, &c.memory, &c.cpu, &c.blkio, &c.log}
+	return []flagGroup{&c.security, &c.identity, &c.network, &c.namespaces, &c.process, &c.mounts, &c.memory, &c.cpu, &c.blkio, &c.log, &c.health}
 }
 
 func (c *creation) options() []*option.Option {

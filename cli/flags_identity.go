@@ -21,7 +21,6 @@ type identityFlags struct {
 	pull                       string
 	platform                   string
 	cgroupParent               string
-	noHealthcheck              bool
 }
 
 func (f *identityFlags) options() []*option.Option {
@@ -38,7 +37,6 @@ func (f *identityFlags) options() []*option.Option {
 		option.Parsed(&f.pull, parsePull, "pull", "string", "Pull image before running (\"always\", \"missing\", \"never\")"),
 		option.Text(&f.platform, "platform", "string", "Set platform if the image has several"),
 		option.Text(&f.cgroupParent, "cgroup-parent", "string", "Optional parent cgroup for the container"),
-		option.Switch(&f.noHealthcheck, "no-healthcheck", "Disable any container-specified health check"),
 	}
 }
 

@@ -116,6 +116,11 @@ func (w *world) Exec(_ context.Context, ref string, o container.ExecOptions, io 
 	return w.exit, w.err
 }
 
+func (w *world) CheckHealth(_ context.Context, ref string) (container.ProbeResult, *container.Health, error) {
+	w.note("probe " + ref)
+	return container.ProbeResult{ExitCode: w.code}, &container.Health{Status: container.Healthy}, w.err
+}
+
 func (w *world) Get(_ context.Context, ref string) (*container.View, error) {
 	for _, v := range w.views {
 		if v.Name == ref || v.ID == ref {

@@ -57,6 +57,7 @@ func groups(all []*command) []group {
 		{"container", "Manage containers"},
 		{"image", "Manage images"},
 		{"system", "Manage berth"},
+		{"healthcheck", "Check the health of containers"},
 	}
 	return slices.DeleteFunc(list, func(g group) bool {
 		return !slices.ContainsFunc(all, func(c *command) bool { return c.group == g.name })

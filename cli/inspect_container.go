@@ -9,7 +9,6 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"berth/container"
-	"berth/image"
 )
 
 // The types of docker's output of inspect: names, nesting and zero values are
@@ -56,18 +55,6 @@ type containerState struct {
 	Health                       *healthState `json:",omitempty"`
 }
 
-type healthState struct {
-	Status        string
-	FailingStreak int
-	Log           []healthResult
-}
-
-type healthResult struct {
-	Start, End string
-	ExitCode   int
-	Output     string
-}
-
 type mountPoint struct {
 	Type        string
 	Name        string `json:",omitempty"`
@@ -85,7 +72,7 @@ type containerConfig struct {
 	ExposedPorts                            map[string]struct{} `json:",omitempty"`
 	Tty, OpenStdin, StdinOnce               bool
 	Env, Cmd                                []string
-	Healthcheck                             *image.Healthcheck `json:",omitempty"`
+	Healthcheck                             *healthConfig `json:",omitempty"`
 	Image                                   string
 	Volumes                                 map[string]struct{}
 	WorkingDir                              string
@@ -171,6 +158,7 @@ func describeState(v *container.View) containerState {
 	if v.Live != nil && s.Running {
 		s.Pid, s.StartedAt, s.ExitCode = v.Live.Payload.PID, timeText(v.Live.Started), to(0)
 	}
+	s.Health = describeHealth(v.Health)
 	return s
 }
 
@@ -187,6 +175,7 @@ func describeConfig(c *container.Config) containerConfig {
 		Hostname: c.Spec.Hostname, Domainname: c.Spec.Domainname, User: userText(p.User),
 		OpenStdin: c.OpenStdin, Tty: p.Terminal, Env: p.Env, Cmd: c.Cmd, Image: c.Image.Ref, WorkingDir: p.Cwd,
 		Entrypoint: c.Entrypoint, Labels: c.Labels, StopSignal: c.StopSignal, StopTimeout: c.StopTimeout,
+		Healthcheck: describeHealthCheck(c.HealthCheck),
 	}
 	if d.Labels == nil {
 		d.Labels = map[string]string{}

@@ -56,6 +56,8 @@ func exitStatus(c *command) string {
 		return "\n# EXIT STATUS\n\n" +
 			"**125** berth could not start the container.\n\n**126** The program is not executable.\n\n" +
 			"**127** The program was not found.\n\n**128+n** Signal n ended the program.\n\nOtherwise the program's own status.\n"
+	case "healthcheck run":
+		return "\n# EXIT STATUS\n\n**0** The container is healthy.\n\n**1** The probe failed.\n\n**125** There was nothing to run.\n"
 	case "exec":
 		return "\n# EXIT STATUS\n\n" +
 			"**126** The program is not executable.\n\n**127** The program was not found.\n\n**1** There is no such container, or it does not run.\n\n" +

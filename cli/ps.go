@@ -130,7 +130,7 @@ func statusText(v *container.View, now time.Time) string {
 	}
 	switch v.Status {
 	case container.Running:
-		return up()
+		return up() + healthText(v.Health)
 	case container.Paused:
 		return up() + " (Paused)"
 	case container.Exited:
@@ -150,6 +150,17 @@ func statusText(v *container.View, now time.Time) string {
 		return "Dead"
 	}
 	return "Broken" + brokenText(v.Err)
+}
+
+// healthText is docker's word on a running container's health.
+func healthText(h *container.Health) string {
+	switch {
+	case h == nil:
+		return ""
+	case h.Status == container.Starting:
+		return " (health: starting)"
+	}
+	return " (" + string(h.Status) + ")"
 }
 
 // brokenText is why a record cannot be read, short enough for a column.

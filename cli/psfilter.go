@@ -120,7 +120,7 @@ func psTest(key string, list []string, b *backend, views []*container.View) (fun
 	case "volume":
 		return one(func(v *container.View, value string) bool { return hasMount(b, v, value) }), nil
 	case "health":
-		return one(func(_ *container.View, value string) bool { return value == "none" }), nil
+		return healthTest(list)
 	}
 	return portTest(key, list)
 }
@@ -138,6 +138,25 @@ func patternTest(key string, list []string, of func(*container.View) []string) (
 	}
 	return func(v *container.View) bool {
 		return slices.ContainsFunc(patterns, func(p *regexp.Regexp) bool { return slices.ContainsFunc(of(v), p.MatchString) })
+	}, nil
+}
+
+// healthTest finds containers by what their probes say; without a health check
+// that is "none".
+func healthTest(list []string) (func(*container.View) bool, error) {
+	for _, value := range list {
+		switch value {
+		case "none", string(container.Starting), string(container.Healthy), string(container.Unhealthy):
+		default:
+			return nil, fmt.Errorf("unrecognised filter value for health: %s", value)
+		}
+	}
+	return func(v *container.View) bool {
+		word := "none"
+		if v.Health != nil {
+			word = string(v.Health.Status)
+		}
+		return slices.Contains(list, word)
 	}, nil
 }
 

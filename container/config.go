@@ -60,6 +60,8 @@ type Config struct {
 	// GroupAdd are supplementary groups by name, to be looked up in the image
 	// (--group-add); those by number are in the spec.
 	GroupAdd []string `json:"group_add,omitempty"`
+	// HealthCheck says how the container's health is found out; nil for not at all.
+	HealthCheck *HealthCheck `json:"health_check,omitempty"`
 	// PidFile is where the payload's pid is written, as seen by the host.
 	PidFile string `json:"pid_file,omitempty"`
 	// From tells which flag asked for a field of the spec, by the field's
@@ -139,6 +141,8 @@ type View struct {
 	Status Status
 	Live   *Live // while it runs
 	Exit   *Exit // after it ran
+	// Health is what the probes say; nil without a health check.
+	Health *Health
 	// Err is why the container is Broken.
 	Err error
 }

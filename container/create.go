@@ -269,7 +269,7 @@ func (e *Engine) removeRoot(id string) error {
 // removeRun removes the container's folder on the tmpfs.
 func (e *Engine) removeRun(id string) error {
 	return removeKnown(e.Dirs.RunContainer(id),
-		[]string{"/state.json", "/container.json", "/spec.json", "/hostname", "/hosts", "/resolv.conf", "/lock", "/attach.sock", "/container.log"}, nil)
+		[]string{"/state.json", "/container.json", "/spec.json", "/hostname", "/hosts", "/resolv.conf", "/lock", "/attach.sock", "/container.log", "/health.json"}, nil)
 }
 
 // removeKnown removes a folder with the files and folders that are usually in

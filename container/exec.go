@@ -50,7 +50,7 @@ func (e *Engine) Exec(ctx context.Context, ref string, o ExecOptions, stdio Stdi
 		return Exit{}, fmt.Errorf("container %s %w", v.ID, ErrNotRunning)
 	}
 	x := &execution{e: e, v: v, o: o}
-	if err := x.compile(); err != nil {
+	if err := x.compile(ctx); err != nil {
 		return Exit{}, &StartError{Code: 126, Err: err}
 	}
 	if x.id, err = state.NewID(); err != nil {
@@ -76,6 +76,10 @@ type execution struct {
 	compiled *Compiled
 	signals  chan os.Signal
 	id       string // by which its events belong together
+	// nest is the name of a group below the container's that the program is to
+	// have for itself; empty for none. nested is that group, once it is made.
+	nest   string
+	nested *cgroup.Manager
 }
 
 // tell tells of this execution's part in the container's life.
@@ -123,8 +127,8 @@ func mergeEnv(env, more []string) []string {
 	return env
 }
 
-// compile makes the plan.
-func (x *execution) compile() error {
+// compile makes the plan, and the group that the program has for itself.
+func (x *execution) compile(ctx context.Context) error {
 	spec := *x.v.Spec
 	spec.Process = x.process()
 	if err := validate(&spec); err != nil {
@@ -141,6 +145,11 @@ func (x *execution) compile() error {
 	// An init or a runtime in the container may have left its group.
 	if m, err = m.Beside(x.v.Live.Payload.PID); err != nil {
 		return err
+	}
+	if x.nest != "" {
+		if m, x.nested, err = m.Nest(ctx, x.nest); err != nil {
+			return err
+		}
 	}
 	c := *x.v.Config
 	c.Spec = &spec
@@ -159,19 +168,28 @@ func (x *execution) compile() error {
 	return err
 }
 
-// begin runs the plan.
+// begin runs the plan, and tells who wants to know.
 func (x *execution) begin(ctx context.Context, opts nsenter.Options) (*nsenter.Run, error) {
-	opts.Empty = x.e.emptyDir()
-	run, err := x.compiled.Plan.Start(ctx, opts)
+	run, err := x.start(ctx, opts)
 	if x.e.Trace != nil {
 		x.e.Trace(x.compiled.Plan, run.Results())
 	}
 	if err != nil {
 		run.Close()
-		return nil, execError(x.o.Args[0], x.compiled.Plan, run.Results(), err)
+		return nil, err
 	}
 	x.tell("exec_start: " + strings.Join(x.o.Args, " "))
 	return run, nil
+}
+
+// start runs the plan. The Run is never nil and must be closed.
+func (x *execution) start(ctx context.Context, opts nsenter.Options) (*nsenter.Run, error) {
+	opts.Empty = x.e.emptyDir()
+	run, err := x.compiled.Plan.Start(ctx, opts)
+	if err != nil {
+		err = execError(x.o.Args[0], x.compiled.Plan, run.Results(), err)
+	}
+	return run, err
 }
 
 // detach starts the program and leaves it to the container.

@@ -104,7 +104,9 @@ func (s *supervisor) runPayload(ctx context.Context) (Exit, error) {
 	if s.started != nil {
 		s.started()
 	}
+	endProbes := s.watchHealth(ctx)
 	status, err := s.run.Wait()
+	endProbes()
 	if err != nil {
 		return Exit{Error: err.Error(), Started: s.live.Started, Finished: time.Now().UTC()}, err
 	}

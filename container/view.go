@@ -135,6 +135,7 @@ func (e *Engine) view(ctx context.Context, id string) (*View, error) {
 	if exit != nil {
 		v.Status = Exited
 	}
+	v.Health = e.health(v)
 	return v, nil
 }
 
@@ -177,6 +178,7 @@ func (e *Engine) runningView(c *Config, live *Live) *View {
 	case cgroup.IsFrozen(live.Cgroups):
 		v.Status = Paused
 	}
+	v.Health = e.health(v)
 	return v
 }
 
