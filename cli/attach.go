@@ -15,6 +15,7 @@ func attachCommand() *command {
 		args: "[OPTIONS] CONTAINER", short: "Attach local standard input, output, and error streams to a running container",
 		about: "Attach joins the streams of a running container, passes signals on, and exits with the program's status. The detach keys, ctrl-p ctrl-q, leave it running; the status is 0 then.",
 		min:   1, max: 1, mixed: true,
+		operands: []operand{runningContainer},
 		build: func(s *session) ([]*option.Option, action) {
 			o := container.AttachOptions{}
 			proxy := true

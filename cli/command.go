@@ -37,6 +37,9 @@ type command struct {
 	manual string
 	// min and max count positional arguments.
 	min, max int
+	// operands are what the positional arguments name, for completion, where args
+	// does not say it all; the last one goes for those that follow.
+	operands []operand
 	// mixed tells that flags may stand behind positional arguments.
 	mixed bool
 	// starts marks run and create, whose failures have a status and words of

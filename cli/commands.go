@@ -10,6 +10,6 @@ func commands() []*command {
 		diffCommand(),
 		healthcheckCommand(),
 		importCommand(), imagesCommand(), rmiCommand(),
-		explainCommand(), bundlesCommand(), versionCommand(),
+		explainCommand(), bundlesCommand(), versionCommand(), completionCommand(),
 	}
 }

@@ -13,6 +13,7 @@ func createCommand() *command {
 		args: "[OPTIONS] IMAGE [COMMAND] [ARG...]", short: "Create a new container",
 		about: "Create makes a container without starting it, and prints its ID. It takes the flags of run(1) that describe a container.",
 		min:   1, max: unlimited, starts: true,
+		operands: []operand{anyImage, anyFile},
 		build: func(s *session) ([]*option.Option, action) {
 			var c creation
 			options := c.options()

@@ -18,6 +18,7 @@ func execCommand() *command {
 		args: "[OPTIONS] CONTAINER COMMAND [ARG...]", short: "Execute a command in a running container",
 		about: "Exec runs one more program in a container, with the container's confinement, and exits with the program's status: 126 when it is not executable, 127 when it was not found.",
 		min:   2, max: unlimited,
+		operands: []operand{runningContainer, nothing},
 		build: func(s *session) ([]*option.Option, action) {
 			var o container.ExecOptions
 			var files []string

@@ -17,7 +17,7 @@ func explainCommand() *command {
 		about: `Explain prints the plan of a container: each system call with its arguments, who makes it, which flag or config field asked for it, and why. Nothing is run.
 
 The words behind explain are those of run(1). With --bundle the plan is that of an OCI bundle: a folder with a config.json.`,
-		max: unlimited,
+		max: unlimited, operands: []operand{plannedCommand},
 		build: func(s *session) ([]*option.Option, action) {
 			e := explanation{format: "text"}
 			return []*option.Option{

@@ -16,6 +16,7 @@ func inspectCommand() *command {
 		args: "[OPTIONS] NAME|ID [NAME|ID...]", short: "Return low-level information on containers and images",
 		about: "Inspect prints what is known of containers and images as a JSON array, or as -f says. What was found is printed also when something else was not.",
 		min:   1, max: unlimited, mixed: true,
+		operands: []operand{anyObject},
 		build: func(s *session) ([]*option.Option, action) {
 			var f inspectFlags
 			return append(f.options(), option.Text(&f.kind, "type", "string", "Only inspect objects of the given type: container or image")),
@@ -29,6 +30,7 @@ func inspectOf(kind string) *command {
 	c := inspectCommand()
 	c.group, c.groupNames = kind, []string{"inspect"}
 	c.name = kind + " inspect"
+	c.operands = map[string][]operand{"container": {anyContainer}, "image": {anyImage}}[kind]
 	c.short = "Display detailed information on one or more " + kind + "s"
 	noun := strings.ToUpper(kind)
 	c.args = "[OPTIONS] " + noun + " [" + noun + "...]"

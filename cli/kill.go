@@ -13,6 +13,7 @@ func killCommand() *command {
 		args: "[OPTIONS] CONTAINER [CONTAINER...]", short: "Kill one or more running containers",
 		about: "Kill sends a signal, SIGKILL unless -s says otherwise, to the container's first process.",
 		min:   1, max: unlimited, mixed: true,
+		operands: []operand{liveContainer},
 		build: func(s *session) ([]*option.Option, action) {
 			signal := "KILL"
 			return []*option.Option{

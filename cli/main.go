@@ -146,6 +146,9 @@ func (s *session) dispatch(ctx context.Context, words []string) (*command, error
 	if words[0] == "oci" && s.program != "docker" {
 		return nil, s.bundles(ctx, words[1:])
 	}
+	if words[0] == completeCommand {
+		return nil, s.complete(ctx, words[1:])
+	}
 	c, rest, err := s.find(words)
 	if c == nil {
 		return nil, err

@@ -65,6 +65,7 @@ With -d a small monitor process keeps the container's output and waits for its e
 
 Folders that the image declares as volumes are plain folders of the container.`,
 		min: 1, max: unlimited, starts: true,
+		operands: []operand{anyImage, anyFile},
 		build: func(s *session) ([]*option.Option, action) {
 			var c creation
 			var f runFlags

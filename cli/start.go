@@ -16,6 +16,7 @@ func startCommand() *command {
 		args: "[OPTIONS] CONTAINER [CONTAINER...]", short: "Start one or more stopped containers",
 		about: "Start runs a container that was created or has ended. With -a it stays, and exits with the program's status.",
 		min:   1, max: unlimited, mixed: true,
+		operands: []operand{stoppedContainer},
 		build: func(s *session) ([]*option.Option, action) {
 			var attach, interactive bool
 			var keys string

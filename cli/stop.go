@@ -12,6 +12,7 @@ func stopCommand() *command {
 		args: "[OPTIONS] CONTAINER [CONTAINER...]", short: "Stop one or more running containers",
 		about: "Stop sends the container's stop signal (SIGTERM unless the image or --stop-signal says otherwise) to its first process, waits ten seconds or what -t says, and then kills all of its processes.",
 		min:   1, max: unlimited, mixed: true,
+		operands: []operand{liveContainer},
 		build: func(s *session) ([]*option.Option, action) {
 			var timeout *int
 			var signal string

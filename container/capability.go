@@ -47,6 +47,15 @@ func KnownCapabilities() []string {
 
 func capName(c capability.Cap) string { return "CAP_" + strings.ToUpper(c.String()) }
 
+// Capabilities returns the canonical names of all capabilities that are known.
+func Capabilities() []string {
+	var names []string
+	for _, c := range capability.ListKnown() {
+		names = append(names, capName(c))
+	}
+	return names
+}
+
 // CapabilityName returns the canonical name ("CAP_NET_ADMIN") of a capability
 // as users write it, or an error with docker's words.
 func CapabilityName(s string) (string, error) {

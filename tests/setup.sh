@@ -30,6 +30,9 @@ conmon conmon
 zstd zstd
 bzip2 bzip2
 xz xz-utils
+zsh zsh
+fish fish
+mandoc mandoc
 aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
 /usr/aarch64-linux-gnu/lib/libc.a libc6-dev-arm64-cross
 /usr/include/linux/openat2.h linux-libc-dev

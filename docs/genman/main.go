@@ -1,5 +1,6 @@
-// Command genman writes berth's manual pages from the commands' own help. It is
-// run by "make man"; a test holds that what is committed is what it writes.
+// Command genman writes berth's manual pages from the commands' own help, and the
+// shells' completion scripts. It is run by "make man"; a test holds that what is
+// committed is what it writes.
 package main
 
 import (
@@ -16,8 +17,13 @@ import (
 
 func main() {
 	folder := flag.String("o", "docs/man", "folder to write the pages to")
+	scripts := flag.String("completion", "docs/completion", "folder to write the completion scripts to")
 	flag.Parse()
-	if err := write(*folder); err != nil {
+	err := write(*folder)
+	if err == nil {
+		err = writeAll(*scripts, completions())
+	}
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "genman: %v\n", err)
 		os.Exit(1)
 	}
@@ -37,10 +43,14 @@ func write(folder string) error {
 			}
 		}
 	}
+	return writeAll(folder, wanted)
+}
+
+func writeAll(folder string, files map[string][]byte) error {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
-	for name, text := range wanted {
+	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(folder, name), text, 0o644); err != nil {
 			return err
 		}
@@ -55,5 +65,14 @@ func pages() map[string][]byte {
 		list[p.Name+".1"] = md2man.Render([]byte(p.Markdown))
 	}
 	list["berth-oci.8"] = md2man.Render([]byte(oci.Manual()))
+	return list
+}
+
+// completions are the completion scripts by the files' names.
+func completions() map[string][]byte {
+	list := map[string][]byte{}
+	for _, script := range cli.Scripts("berth") {
+		list[script.File] = []byte(script.Text)
+	}
 	return list
 }
