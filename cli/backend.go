@@ -35,6 +35,7 @@ type lookup interface {
 	Resolve(ref string) (string, error)
 	Get(ctx context.Context, ref string) (*container.View, error)
 	List(ctx context.Context) ([]*container.View, error)
+	ListRunning(ctx context.Context) ([]*container.View, error)
 	LoadSpec(c *container.Config) error
 	LogPath(c *container.Config) string
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -21,7 +22,17 @@ type listing[Row any] struct {
 
 // print writes rows in a --format: "table", "table TEMPLATE", "json" or a
 // template; empty is the table.
-func (l listing[Row]) print(out io.Writer, format string, rows []Row) error {
+func (l listing[Row]) print(to io.Writer, format string, rows []Row) error {
+	// A table comes in pieces, each of which would be a call of its own.
+	out := bufio.NewWriter(to)
+	if err := l.write(out, format, rows); err != nil {
+		_ = out.Flush() // the rows before the one that failed
+		return err
+	}
+	return out.Flush()
+}
+
+func (l listing[Row]) write(out io.Writer, format string, rows []Row) error {
 	if format == "json" {
 		return jsonLines(out, rows)
 	}

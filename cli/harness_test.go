@@ -141,9 +141,13 @@ func (w *world) Resolve(ref string) (string, error) {
 func (w *world) LoadSpec(*container.Config) error { return nil }
 
 func (w *world) List(context.Context) ([]*container.View, error) { return w.views, nil }
-func (w *world) LogPath(c *container.Config) string              { return "/log/" + c.ID }
-func (w *world) note(call string)                                { w.calls = append(w.calls, strings.TrimSpace(call)) }
-func (w *world) known(ref string) error                          { _, err := w.Get(context.Background(), ref); return err }
+
+func (w *world) ListRunning(context.Context) ([]*container.View, error) {
+	return slices.DeleteFunc(slices.Clone(w.views), func(v *container.View) bool { return !isUp(v) }), nil
+}
+func (w *world) LogPath(c *container.Config) string { return "/log/" + c.ID }
+func (w *world) note(call string)                   { w.calls = append(w.calls, strings.TrimSpace(call)) }
+func (w *world) known(ref string) error             { _, err := w.Get(context.Background(), ref); return err }
 
 // fakeImages knows images by their names.
 type fakeImages struct {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	units "github.com/docker/go-units"
@@ -54,7 +55,11 @@ func (s *session) ps(ctx context.Context, f *psFlags, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	views, err := b.List(ctx)
+	list := b.List
+	if f.onlyUp() && !f.asks("before") && !f.asks("since") {
+		list = b.ListRunning
+	}
+	views, err := list(ctx)
 	if err != nil {
 		return err
 	}
@@ -98,14 +103,8 @@ func (f *psFlags) pick(b *backend, views []*container.View) ([]*container.View, 
 	if err != nil {
 		return nil, err
 	}
-	last := 0
-	switch {
-	case f.latest:
-		last = 1
-	case f.last != nil:
-		last = *f.last
-	}
-	running := !f.all && last <= 0 && !filters.has("status")
+	last := f.limit()
+	running := f.onlyUp()
 	views = slices.DeleteFunc(slices.Clone(views), func(v *container.View) bool {
 		return running && !isUp(v) || !filters.match(v)
 	})
@@ -113,6 +112,25 @@ func (f *psFlags) pick(b *backend, views []*container.View) ([]*container.View, 
 		views = views[:last]
 	}
 	return views, nil
+}
+
+// limit is how many containers -n or -l leave; not positive for all.
+func (f *psFlags) limit() int {
+	switch {
+	case f.latest:
+		return 1
+	case f.last != nil:
+		return *f.last
+	}
+	return 0
+}
+
+// onlyUp tells whether ps is about the containers that run.
+func (f *psFlags) onlyUp() bool { return !f.all && f.limit() <= 0 && !f.asks("status") }
+
+// asks tells whether there is a filter of this key.
+func (f *psFlags) asks(key string) bool {
+	return slices.ContainsFunc(f.filters, func(text string) bool { return strings.HasPrefix(text, key+"=") })
 }
 
 // isUp tells whether a container is one that ps shows without -a.

@@ -17,12 +17,9 @@ import (
 // psFilters are the parsed --filter of ps: every key must match, one value of a
 // key is enough, but labels must all match.
 type psFilters struct {
-	values map[string][]string
 	// tests are the keys' conditions, made ready once for all containers.
 	tests []func(v *container.View) bool
 }
-
-func (f *psFilters) has(key string) bool { return len(f.values[key]) > 0 }
 
 func (f *psFilters) match(v *container.View) bool {
 	for _, test := range f.tests {
@@ -75,7 +72,7 @@ func parsePsFilters(texts []string, b *backend, views []*container.View) (*psFil
 	if err != nil {
 		return nil, err
 	}
-	f := &psFilters{values: values}
+	f := &psFilters{}
 	for key, list := range values {
 		test, err := psTest(key, list, b, views)
 		if err != nil {

@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"slices"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -33,74 +30,12 @@ func (e *Engine) Get(ctx context.Context, ref string) (*View, error) {
 	return v, e.LoadSpec(v.Config)
 }
 
-// List returns all containers, the newest first, without their specs. It takes no lock but to
-// settle what lost its supervisor. A container whose record cannot be read is
-// there with the status Broken; the others do not suffer from it.
-func (e *Engine) List(ctx context.Context) ([]*View, error) {
-	if err := e.prepare(); err != nil {
-		return nil, err
-	}
-	ids, err := state.List(e.Dirs)
-	if err != nil {
-		return nil, err
-	}
-	views := make([]*View, len(ids))
-	var readers sync.WaitGroup
-	for start := range listReaders {
-		readers.Go(func() {
-			for i := start; i < len(ids); i += listReaders {
-				views[i] = e.listed(ctx, ids[i])
-			}
-		})
-	}
-	readers.Wait()
-	views = slices.DeleteFunc(views, func(v *View) bool { return v == nil })
-	e.sweep(len(views))
-	slices.SortStableFunc(views, func(a, b *View) int { return b.Created.Compare(a.Created) })
-	return views, nil
-}
-
-// sweep removes the claims and files of commands that died on the way, when
-// there are more names than containers or a removal was cut short. It is
-// nobody's errand, so it tells nobody what it could not do.
-func (e *Engine) sweep(containers int) {
-	names, err := os.ReadDir(e.Dirs.Names())
-	if err == nil && len(names) > containers || slices.ContainsFunc([]string{e.Dirs.Containers(), e.Dirs.RunContainers(), e.Dirs.Cache()}, unfinished) {
-		_, _ = state.Sweep(e.Dirs)
-	}
-}
-
-// unfinished reports whether a folder has entries of work in progress: their
-// names begin with a dot. Sweep leaves alone what somebody is still at.
-func unfinished(dir string) bool {
-	f, err := os.Open(dir)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	names, err := f.Readdirnames(-1)
-	return err == nil && slices.ContainsFunc(names, func(n string) bool { return n[0] == '.' })
-}
-
-// listReaders is how many containers are looked at side by side.
-const listReaders = 4
-
-// listed is a container's view for a listing; nil for one that is gone since,
-// or not there yet.
-func (e *Engine) listed(ctx context.Context, id string) *View {
-	v, err := e.view(ctx, id)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return &View{Config: &Config{ID: id}, Status: Broken, Err: err}
-	}
-	return v
-}
-
 // view reads a container's records and judges its state by what the kernel
 // says, not by what was written.
-func (e *Engine) view(ctx context.Context, id string) (*View, error) {
+func (e *Engine) view(ctx context.Context, id string) (*View, error) { return e.viewOf(ctx, id, true) }
+
+// viewOf is view for one who knows whether there is a live record to read.
+func (e *Engine) viewOf(ctx context.Context, id string, started bool) (*View, error) {
 	c, err := e.load(id)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.Join(err, e.settleUnrecorded(ctx, id))
@@ -108,7 +43,10 @@ func (e *Engine) view(ctx context.Context, id string) (*View, error) {
 	if err != nil {
 		return nil, err
 	}
-	live, err := e.loadLive(id)
+	var live *Live
+	if started {
+		live, err = e.loadLive(id)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -80,6 +80,19 @@ func List(d Dirs) ([]string, error) {
 	return slices.Compact(ids), nil
 }
 
+// Started returns the ids of the containers that have a folder of this boot,
+// which is all that run, and some that ran.
+func Started(d Dirs) (map[string]bool, error) {
+	names, err := readNames(d.RunContainers())
+	ids := make(map[string]bool, len(names))
+	for _, name := range names {
+		if ValidID(name) {
+			ids[name] = true
+		}
+	}
+	return ids, err
+}
+
 // readNames lists a directory, in no order. A missing one is empty.
 func readNames(dir string) ([]string, error) {
 	f, err := os.Open(dir)
