@@ -9,6 +9,7 @@ import (
 
 	"berth/archive"
 	"berth/container"
+	"berth/container/logs"
 	"berth/image"
 	"berth/nsenter"
 	"berth/state"
@@ -38,6 +39,7 @@ type lookup interface {
 	ListRunning(ctx context.Context) ([]*container.View, error)
 	LoadSpec(c *container.Config) error
 	LogPath(c *container.Config) string
+	ReadLog(ctx context.Context, c *container.Config, o logs.ReadOptions, out func(logs.Record) error) error
 }
 
 // lifecycle changes containers.

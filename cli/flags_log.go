@@ -1,8 +1,8 @@
 package cli
 
 import (
-	"errors"
-	"fmt"
+	"slices"
+	"strings"
 
 	"berth/cli/option"
 	"berth/container"
@@ -18,25 +18,19 @@ type logFlags struct {
 func (f *logFlags) options() []*option.Option {
 	f.driver = "json-file"
 	return []*option.Option{
-		option.Text(&f.driver, "log-driver", "string", "Logging driver for the container: json-file (the default) or none"),
-		option.ParsedList(&f.opts, keyValue("log option"), "log-opt", "list", "Log driver options: max-size, max-file"),
+		option.Text(&f.driver, "log-driver", "string", "Logging driver for the container: json-file (the default), local, journald or none"),
+		option.ParsedList(&f.opts, keyValue("log option"), "log-opt", "list", "Log driver options: max-size, max-file, compress, labels, labels-regex, env, env-regex, tag, mode, max-buffer-size"),
 	}
 }
 
 func (f *logFlags) check() error {
-	switch f.driver {
-	case "json-file":
-	case "none":
-		if len(f.opts) > 0 {
-			return errors.New("unknown log opt for driver none")
-		}
-	default:
-		return &hintError{
-			fmt.Errorf("logger: no log driver named '%s' is registered", f.driver),
-			"this version has --log-driver json-file and --log-driver none",
-		}
+	if f.driver == "" {
+		f.driver = "json-file"
 	}
-	_, err := logs.ParseOptions(f.settings())
+	err := logs.Check(f.driver, f.settings())
+	if err != nil && !slices.Contains(logs.Names(), f.driver) {
+		return &hintError{err, "the drivers are " + strings.Join(logs.Names(), ", ")}
+	}
 	return err
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"berth/archive"
 	"berth/container"
+	"berth/container/logs"
 	"berth/image"
 	"berth/nsenter"
 	"berth/state"
@@ -28,8 +29,10 @@ type world struct {
 	made  []*container.Config
 	calls []string
 	// keys are the detach keys of each attachment.
-	keys  []string
-	views []*container.View
+	keys []string
+	// logged is what was asked for of each log.
+	logged []logs.ReadOptions
+	views  []*container.View
 	// changes are the answer of diff.
 	changes []archive.Change
 	// exit and err are the answers of run, exec and attach.
@@ -146,8 +149,22 @@ func (w *world) ListRunning(context.Context) ([]*container.View, error) {
 	return slices.DeleteFunc(slices.Clone(w.views), func(v *container.View) bool { return !isUp(v) }), nil
 }
 func (w *world) LogPath(c *container.Config) string { return "/log/" + c.ID }
-func (w *world) note(call string)                   { w.calls = append(w.calls, strings.TrimSpace(call)) }
-func (w *world) known(ref string) error             { _, err := w.Get(context.Background(), ref); return err }
+
+// ReadLog has one record for each stream.
+func (w *world) ReadLog(_ context.Context, c *container.Config, o logs.ReadOptions, out func(logs.Record) error) error {
+	w.logged = append(w.logged, o)
+	if w.err != nil {
+		return w.err
+	}
+	for _, stream := range []string{"stdout", "stderr"} {
+		if err := out(logs.Record{Stream: stream, Line: []byte("to " + stream + "\n")}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+func (w *world) note(call string)       { w.calls = append(w.calls, strings.TrimSpace(call)) }
+func (w *world) known(ref string) error { _, err := w.Get(context.Background(), ref); return err }
 
 // fakeImages knows images by their names.
 type fakeImages struct {

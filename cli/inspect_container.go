@@ -9,6 +9,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"berth/container"
+	"berth/container/logs"
 )
 
 // The types of docker's output of inspect: names, nesting and zero values are
@@ -106,7 +107,7 @@ func describeContainer(b *backend, v *container.View, size bool) containerDetail
 	if args := v.Spec.Process.Args; len(args) > 0 {
 		d.Path, d.Args = args[0], args[1:]
 	}
-	if v.Log.Driver == "json-file" {
+	if logs.HasFile(v.Log.Driver) {
 		d.LogPath = b.LogPath(v.Config)
 	}
 	d.files(b, v)

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -73,26 +72,12 @@ func (s *session) logs(ctx context.Context, f *logsFlags, ref string, now time.T
 	if v.Status == container.Broken {
 		return v.Err
 	}
-	if v.Log.Driver == "none" {
-		return errors.New("configured logging driver does not support reading")
-	}
 	o.Skipped = func(err error) { fmt.Fprintf(s.err, "WARNING: %v\n", err) }
 	if o.Follow {
-		running := v.Status == container.Running || v.Status == container.Paused
-		done := make(chan struct{})
-		o.Done = done
-		if running {
-			// The log is complete once the container's end is recorded.
-			go func() {
-				defer close(done)
-				_, _ = b.Wait(ctx, v.ID)
-			}()
-		} else {
-			close(done)
-		}
+		o.Done = followed(ctx, b, v)
 	}
 	var line []byte
-	return logs.Read(ctx, b.LogPath(v.Config), o, func(r logs.Record) error {
+	return b.ReadLog(ctx, v.Config, o, func(r logs.Record) error {
 		out := s.out
 		if r.Stream == "stderr" {
 			out = s.err
@@ -101,4 +86,28 @@ func (s *session) logs(ctx context.Context, f *logsFlags, ref string, now time.T
 		_, err := out.Write(line)
 		return err
 	})
+}
+
+// followed is closed when nothing more will be logged: over the restarts of a
+// restart policy, until the container has stopped for good or was removed.
+// Waiting ends once the end is on record, and by then the log is complete.
+func followed(ctx context.Context, b *backend, v *container.View) <-chan struct{} {
+	done := make(chan struct{})
+	if v.Status != container.Running && v.Status != container.Paused {
+		close(done)
+		return done
+	}
+	go func() {
+		defer close(done)
+		for v.Status == container.Running || v.Status == container.Paused {
+			if _, err := b.Wait(ctx, v.ID); err != nil {
+				return
+			}
+			var err error
+			if v, err = b.Get(ctx, v.ID); err != nil {
+				return
+			}
+		}
+	}()
+	return done
 }

@@ -80,7 +80,7 @@ type ImageRef struct {
 
 // LogConfig says where the payload's output goes.
 type LogConfig struct {
-	// Driver is "json-file" or "none".
+	// Driver is one of [logs.Names].
 	Driver string            `json:"driver"`
 	Opts   map[string]string `json:"opts,omitempty"`
 }

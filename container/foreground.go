@@ -91,18 +91,6 @@ func (f *foreground) ends(stdin bool) (nsenter.Options, error) {
 	return o, err
 }
 
-// openLog opens the container's log; nil for the driver "none".
-func openLog(s *supervisor) (*logs.Writer, error) {
-	if s.c.Log.Driver == "none" {
-		return nil, nil
-	}
-	opts, err := logs.ParseOptions(s.c.Log.Opts)
-	if err != nil {
-		return nil, err
-	}
-	return logs.Open(s.e.LogPath(s.c), opts)
-}
-
 // stdin is the payload's end of its input; nil is /dev/null.
 func (f *foreground) stdin(wanted bool) (*os.File, error) {
 	if !wanted || f.stdio.In == nil {

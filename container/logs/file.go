@@ -3,30 +3,27 @@ package logs
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"sort"
 	"strconv"
 
 	"golang.org/x/sys/unix"
 )
 
-// maxIndex bounds max-file, and so the names that a reader looks at.
-const maxIndex = 1000
-
 // logFile is the file that records go to and its rotation.
 type logFile struct {
-	path     string
-	maxSize  int64
-	maxFiles int
-	report   func(error)
+	path string
+	fileOptions
+	mend func(f io.ReaderAt, size int64) ([]byte, error)
+	loss *losses
 
-	f       *os.File // nil before the first record and between rotations
-	size    int64
-	torn    []byte // rest of a record that a full disk cut in two
-	failing bool   // writing fails, and that was reported
-	stuck   bool   // so does rotating
-	dropped int64
-	cause   error // of the first drop
+	f     *os.File // nil before the first record and between rotations
+	size  int64
+	torn  []byte // rest of a record that a full disk cut in two
+	stuck bool   // rotating fails, and that was reported
+	zip   compressor
 }
 
 // rotated is the name of the n-th older file.
@@ -43,57 +40,34 @@ func (l *logFile) full(pending int) bool {
 	return l.maxSize > 0 && l.size+int64(pending) >= l.maxSize
 }
 
-// write appends whole records, in one write(2) when all is well. On an error
-// it drops what is left; the caller is never held up.
-func (l *logFile) write(b []byte, records int64) {
+// write appends the records that end at ends, in one write(2) when all is
+// well. On an error it drops what is left; the caller is never held up.
+func (l *logFile) write(b []byte, ends []int) {
 	if err := l.ready(); err != nil {
-		l.fail(err, records)
+		l.loss.add(len(ends), err)
 		return
 	}
 	n, err := l.f.Write(b)
 	l.size += int64(n)
 	if err == nil {
-		l.failing = false
+		l.loss.over()
 		return
 	}
 	// Part of the batch may be in the file. Taking it back would break the rule
 	// that files only grow, on which followers rely; leaving half a record
 	// would damage the next one, too. So its other half is kept and goes first
 	// once there is space again.
-	written := b[:n]
-	if n > 0 && written[n-1] != '\n' {
-		rest := b[n:]
-		l.torn = append(l.torn[:0], rest[:lineLen(rest)]...)
-		records--
+	whole := sort.SearchInts(ends, n+1)
+	start := 0
+	if whole > 0 {
+		start = ends[whole-1]
 	}
-	for _, c := range written {
-		if c == '\n' {
-			records--
-		}
+	lost := len(ends) - whole
+	if n > start {
+		l.torn = append(l.torn[:0], b[n:ends[whole]]...)
+		lost--
 	}
-	l.fail(err, records)
-}
-
-// lineLen is the length of the first line of b, newline included.
-func lineLen(b []byte) int {
-	for i, c := range b {
-		if c == '\n' {
-			return i + 1
-		}
-	}
-	return len(b)
-}
-
-// fail counts dropped records and reports the first failure of a row.
-func (l *logFile) fail(err error, records int64) {
-	l.dropped += records
-	if l.cause == nil {
-		l.cause = err
-	}
-	if !l.failing && l.report != nil {
-		l.report(fmt.Errorf("write log: %w; its lines are dropped until this is over", err))
-	}
-	l.failing = true
+	l.loss.add(lost, err)
 }
 
 // ready makes sure of an open file with room that ends at the end of a record.
@@ -133,15 +107,9 @@ func (l *logFile) open() error {
 		return err
 	}
 	l.f, l.size = f, st.Size()
-	// A writer that was killed within a write leaves a line without an end. It
-	// must not swallow the first new record.
-	last := []byte{'\n'}
-	if l.size > 0 {
-		_, err = f.ReadAt(last, l.size-1)
-	}
-	if err == nil && last[0] != '\n' {
-		l.torn = append(l.torn[:0], '\n')
-	}
+	// A writer that was killed within a write leaves a record without an end.
+	// It must not swallow the first new one.
+	l.torn, err = l.mend(f, l.size)
 	return err
 }
 
@@ -149,16 +117,16 @@ func (l *logFile) open() error {
 // When the names cannot be changed the old file grows on: that keeps the
 // records, and the error is reported.
 func (l *logFile) rotate() error {
+	// The file that is being compressed must keep its name until then.
+	l.zip.wait()
 	for n := l.maxFiles - 1; n > 0; n-- {
-		err := os.Rename(rotated(l.path, n-1), rotated(l.path, n))
-		if err == nil || errors.Is(err, fs.ErrNotExist) {
-			continue
+		if err := l.shift(n); err != nil {
+			if !l.stuck {
+				l.loss.tell(fmt.Errorf("rotate log: %w; the file grows on", err))
+			}
+			l.stuck = true
+			return nil
 		}
-		if !l.stuck && l.report != nil {
-			l.report(fmt.Errorf("rotate log: %w; the file grows on", err))
-		}
-		l.stuck = true
-		return nil
 	}
 	if l.maxFiles == 1 {
 		// A new inode instead of truncate(2), so that a follower still finds the
@@ -170,23 +138,47 @@ func (l *logFile) rotate() error {
 	l.stuck = false
 	l.f.Close()
 	l.f, l.size = nil, 0
-	return l.open()
+	if err := l.open(); err != nil {
+		return err
+	}
+	if l.compress {
+		l.zip.start(rotated(l.path, 1), l.loss)
+	}
+	return nil
+}
+
+// shift makes the file with the number before n the one with number n, in
+// place of that.
+func (l *logFile) shift(n int) error {
+	for _, end := range []string{"", zipped} {
+		from, to := rotated(l.path, n-1)+end, rotated(l.path, n)+end
+		if n == 1 && end != "" {
+			continue // the newest is never compressed
+		}
+		err := os.Rename(from, to)
+		if errors.Is(err, fs.ErrNotExist) && n == l.maxFiles-1 && l.compress {
+			// The oldest had the other form.
+			err = os.Remove(to)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // close closes the file and tells what was lost.
 func (l *logFile) close() error {
 	if l.f != nil && len(l.torn) > 0 {
 		if err := l.ready(); err != nil {
-			l.fail(err, 1)
+			l.loss.add(1, err)
 		}
 	}
+	l.zip.wait()
 	var err error
 	if l.f != nil {
 		err = l.f.Close()
 		l.f = nil
-	}
-	if l.dropped > 0 {
-		return fmt.Errorf("write log %s: %d records dropped: %w", l.path, l.dropped, l.cause)
 	}
 	return err
 }

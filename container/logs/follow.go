@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -79,7 +79,7 @@ func (r *reader) advance(ctx context.Context) (moved bool, err error) {
 
 // successor opens the file that was begun after the current one, nil when
 // there is none yet.
-func (r *reader) successor() (*os.File, error) {
+func (r *reader) successor() (*source, error) {
 	for {
 		n, err := r.index()
 		if err != nil || n == 0 {
@@ -92,7 +92,7 @@ func (r *reader) successor() (*os.File, error) {
 			}
 			return f, err
 		}
-		f, err := openFile(rotated(r.path, n-1))
+		f, err := openNumber(r.path, n-1)
 		if errors.Is(err, fs.ErrNotExist) {
 			// The Writer has renamed the file and not made the new one yet, or a
 			// rotation goes through the numbers just now. Both end in a change of
@@ -113,12 +113,12 @@ func (r *reader) successor() (*os.File, error) {
 // afterGap opens the oldest file after the current one was deleted. unlink(2)
 // lowers the link count a moment before the name stops working (ext4_unlink
 // runs before d_delete), so the name may still lead to the deleted file.
-func (r *reader) afterGap() (*os.File, error) {
+func (r *reader) afterGap() (*source, error) {
 	f, err := r.oldest()
 	if f == nil || err != nil {
 		return nil, err
 	}
-	same, err := contains([]*os.File{r.f}, f)
+	same, err := holds([]*source{r.f}, f)
 	if same || err != nil {
 		f.Close()
 		return nil, err
@@ -126,23 +126,31 @@ func (r *reader) afterGap() (*os.File, error) {
 	return f, nil
 }
 
-// findTries bounds the looks for a file that has a name but not where it
-// should be: somebody else renamed it.
-const findTries = 100
+// Looks for a file that is not where it should be: one that has a name was
+// renamed by somebody else, one that has none is gone or compressed.
+const (
+	findTries = 100
+	goneTries = 5
+)
 
 // index is the number of the current file, 0 for the newest, -1 when it is
 // gone.
 func (r *reader) index() (int, error) {
 	var want unix.Stat_t
+	gone := 0
 	for range findTries {
 		if err := unix.Fstat(int(r.f.Fd()), &want); err != nil {
 			return 0, &fs.PathError{Op: "fstat", Path: r.f.Name(), Err: err}
 		}
+		// Counted before the look: the compressed file is there by then.
 		if want.Nlink == 0 {
-			break
+			gone++
 		}
 		if n, err := r.find(want); err != nil || n >= 0 {
 			return n, err
+		}
+		if gone == goneTries {
+			break
 		}
 	}
 	return -1, nil
@@ -152,25 +160,51 @@ func (r *reader) index() (int, error) {
 // to higher numbers, and looking upwards meets them unless rotations are
 // faster than lstat(2).
 func (r *reader) find(want unix.Stat_t) (int, error) {
-	var have unix.Stat_t
 	missing := 0
 	for n := 0; n <= maxIndex && missing < maxGap; n++ {
-		switch err := unix.Lstat(rotated(r.path, n), &have); {
-		case err == unix.ENOENT:
+		there := false
+		for _, end := range []string{"", zipped} {
+			if n == 0 && end != "" {
+				continue
+			}
+			name := rotated(r.path, n) + end
+			found, err := isFile(name, want)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if found || err != nil {
+				return n, err
+			}
+			there = true
+		}
+		if !there {
 			missing++
-		case err != nil:
-			return 0, &fs.PathError{Op: "lstat", Path: rotated(r.path, n), Err: err}
-		case have.Ino == want.Ino && have.Dev == want.Dev:
-			return n, nil
-		default:
+		} else {
 			missing = 0
 		}
 	}
 	return -1, nil
 }
 
+// isFile tells whether a name leads to a file, or to what was made of it.
+func isFile(name string, want unix.Stat_t) (bool, error) {
+	var have unix.Stat_t
+	if err := unix.Lstat(name, &have); err != nil {
+		return false, &fs.PathError{Op: "lstat", Path: name, Err: err}
+	}
+	if have.Ino == want.Ino && have.Dev == want.Dev {
+		return true, nil
+	}
+	// Only a file that is gone lives on in a compressed one.
+	if want.Nlink > 0 || !strings.HasSuffix(name, zipped) {
+		return false, nil
+	}
+	from, err := madeOf(name)
+	return from == idFrom(&want).String(), err
+}
+
 // oldest opens the oldest file, nil when there is none.
-func (r *reader) oldest() (*os.File, error) {
+func (r *reader) oldest() (*source, error) {
 	files, err := openFiles(r.path)
 	if err != nil || len(files) == 0 {
 		return nil, err

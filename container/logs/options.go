@@ -3,78 +3,84 @@ package logs
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
-	"strings"
 
 	units "github.com/docker/go-units"
 )
 
-// Rotation when the user asks for none. Docker's own default is one file that
-// grows until the disk is full.
+// Rotation of json-file when the user asks for none. Docker's own default is
+// one file that grows until the disk is full.
 const (
 	DefaultMaxSize  = 10 << 20
 	DefaultMaxFiles = 3
 )
 
-// Options says how a log is written.
-type Options struct {
-	// MaxSize is the size in bytes at which a file is rotated; 0 takes
-	// DefaultMaxSize, below 0 never rotates. A file exceeds it by less than one
-	// record.
-	MaxSize int64
-	// MaxFiles counts the current file, too; 0 takes DefaultMaxFiles.
-	MaxFiles int
-	// Attrs goes into each record.
-	Attrs map[string]string
-	// Report is called once when writing begins to fail, from within Write. It
-	// must neither block nor write to the container's streams.
-	Report func(error)
+// maxIndex bounds max-file, and so the names that a reader looks at.
+const maxIndex = 1000
+
+// fileOptions say how the files of a log are rotated.
+type fileOptions struct {
+	// maxSize is the size in bytes at which a file is rotated; below 0 never.
+	// A file exceeds it by less than one record.
+	maxSize int64
+	// maxFiles counts the current file, too.
+	maxFiles int
+	// compress has rotated files compressed.
+	compress bool
 }
 
-// ParseOptions reads docker's --log-opt settings for the json-file driver,
-// with docker's words for what is wrong. As in docker, sizes are decimal: 10m
-// is 10,000,000 bytes. max-size=-1 turns rotation off.
-//
-// labels and env only pick what goes into Options.Attrs, which Attributes
-// makes. Options that docker knows and berth does not honour are refused
-// rather than ignored.
-func ParseOptions(opts map[string]string) (Options, error) {
-	o := Options{MaxSize: DefaultMaxSize, MaxFiles: DefaultMaxFiles}
-	for key, value := range opts {
-		if err := o.set(key, value); err != nil {
-			return Options{}, err
+// jsonDefaults are those of the driver json-file.
+func jsonDefaults() fileOptions {
+	return fileOptions{maxSize: DefaultMaxSize, maxFiles: DefaultMaxFiles}
+}
+
+// localDefaults are those of the driver local, docker's.
+func localDefaults() fileOptions { return fileOptions{maxSize: 20 << 20, maxFiles: 5, compress: true} }
+
+// common are the options of every driver that keeps a log.
+func common() []string { return []string{"mode", "max-buffer-size"} }
+
+func sortedKeys(opts map[string]string) []string { return slices.Sorted(maps.Keys(opts)) }
+
+// parse reads a driver's options on top of its defaults. As in docker, sizes
+// are decimal: 10m is 10,000,000 bytes. max-size=-1 turns rotation off.
+func (o fileOptions) parse(opts map[string]string) (fileOptions, error) {
+	asked := false
+	for _, key := range sortedKeys(opts) {
+		value := opts[key]
+		var err error
+		switch key {
+		case "max-size":
+			o.maxSize, err = parseSize(value)
+		case "max-file":
+			o.maxFiles, err = parseFiles(value)
+		case "compress":
+			o.compress, err = strconv.ParseBool(value)
+			asked = o.compress
 		}
+		if err != nil {
+			return o, fmt.Errorf("log opt '%s=%s': %w", key, value, err)
+		}
+	}
+	if o.maxFiles == 1 || o.maxSize < 0 {
+		if asked {
+			return o, errors.New("compress cannot be true when max-file is less than 2 or max-size is not set")
+		}
+		o.compress = false
 	}
 	return o, nil
 }
 
-// set applies one --log-opt.
-func (o *Options) set(key, value string) (err error) {
-	switch key {
-	case "max-size":
-		o.MaxSize, err = parseSize(value)
-	case "max-file":
-		o.MaxFiles, err = parseFiles(value)
-	case "labels", "env":
-	case "mode":
-		if value != "blocking" {
-			return fmt.Errorf("logger: logging mode not supported: %s", value)
+// checkFiles checks the options of a driver that keeps files.
+func checkFiles(defaults fileOptions) func(opts map[string]string) error {
+	return func(opts map[string]string) error {
+		if _, err := defaults.parse(opts); err != nil {
+			return err
 		}
-	case "compress":
-		var on bool
-		on, err = strconv.ParseBool(value)
-		if err == nil && on {
-			return errors.New("log opt 'compress' is not supported: rotated files stay readable as they are")
-		}
-	case "labels-regex", "env-regex", "tag", "max-buffer-size":
-		return fmt.Errorf("log opt '%s' is not supported for json-file log driver", key)
-	default:
-		return fmt.Errorf("unknown log opt '%s' for json-file log driver", key)
+		return checkAttributes(opts)
 	}
-	if err != nil {
-		return fmt.Errorf("log opt '%s=%s': %w", key, value, err)
-	}
-	return nil
 }
 
 // parseSize reads a max-size.
@@ -107,28 +113,31 @@ func parseFiles(value string) (int, error) {
 	return n, nil
 }
 
-// Attributes picks the labels and environment variables ("K=V") that the log
-// options "labels" and "env" (comma-separated names) ask for. On equal names
-// the variable wins, as in docker. The result is nil when there are none.
-func Attributes(opts, labels map[string]string, env []string) map[string]string {
-	var attrs map[string]string
-	add := func(key, value string) {
-		if attrs == nil {
-			attrs = make(map[string]string)
+// defaultBuffer is docker's max-buffer-size, in bytes.
+const defaultBuffer = 1e6
+
+// parseMode reads how a payload and its log are coupled: 0 lets the payload
+// wait for the log, anything else is how many bytes may be on the way there.
+func parseMode(opts map[string]string) (buffer int, err error) {
+	size, sized := opts["max-buffer-size"]
+	switch mode := opts["mode"]; mode {
+	case "", "blocking":
+		if sized {
+			return 0, errors.New("logger: max-buffer-size option is only supported with 'mode=non-blocking'")
 		}
-		attrs[key] = value
+		return 0, nil
+	case "non-blocking":
+	default:
+		return 0, fmt.Errorf("logger: logging mode not supported: %s", mode)
 	}
-	for key := range strings.SplitSeq(opts["labels"], ",") {
-		if value, ok := labels[key]; ok {
-			add(key, value)
-		}
+	if !sized {
+		return defaultBuffer, nil
 	}
-	for name := range strings.SplitSeq(opts["env"], ",") {
-		for _, kv := range env {
-			if k, v, ok := strings.Cut(kv, "="); ok && k == name {
-				add(k, v)
-			}
-		}
+	n, err := units.RAMInBytes(size)
+	if err != nil {
+		// docker's words
+		return 0, fmt.Errorf("error parsing option max-buffer-size: %w", err)
 	}
-	return attrs
+	// A buffer that holds nothing would drop all, one of 2 GiB is no bound.
+	return int(min(max(n, 1), 1<<30)), nil
 }

@@ -1,56 +1,117 @@
 package logs
 
 import (
-	"maps"
 	"strings"
 	"testing"
 	"time"
 )
 
-func TestParseOptions(t *testing.T) {
+func TestCheck(t *testing.T) {
 	for _, c := range []struct {
-		in    map[string]string
-		size  int64
-		files int
-		err   string
+		driver, opts string
+		err          string
 	}{
-		{nil, 10 << 20, 3, ""},
-		{map[string]string{"max-size": "10m", "max-file": "5"}, 10_000_000, 5, ""},
-		{map[string]string{"max-size": "1k"}, 1000, 3, ""},
-		{map[string]string{"max-size": "-1"}, -1, 3, ""},
-		{map[string]string{"labels": "a", "env": "B", "mode": "blocking", "compress": "false"}, 10 << 20, 3, ""},
-		{map[string]string{"x": "1"}, 0, 0, "unknown log opt 'x' for json-file log driver"},
-		{map[string]string{"max-size": "0"}, 0, 0, "max-size must be a positive number"},
-		{map[string]string{"max-size": "ten"}, 0, 0, "invalid size: 'ten'"},
-		{map[string]string{"max-file": "0"}, 0, 0, "max-file cannot be less than 1"},
-		{map[string]string{"max-file": "9999"}, 0, 0, "max-file cannot be more than"},
-		{map[string]string{"max-file": "x"}, 0, 0, "log opt 'max-file=x'"},
-		{map[string]string{"compress": "true"}, 0, 0, "'compress' is not supported"},
-		{map[string]string{"tag": "x"}, 0, 0, "'tag' is not supported"},
-		{map[string]string{"mode": "non-blocking"}, 0, 0, "logging mode not supported"},
+		{"json-file", "", ""},
+		{"json-file", "max-size=10m max-file=5 labels=a labels-regex=^a env=B env-regex=^B tag={{.Name}}/{{.ID}} compress=true mode=non-blocking max-buffer-size=4m", ""},
+		{"json-file", "max-size=-1 max-file=1 compress=false mode=blocking", ""},
+		{"json-file", "x=1", "unknown log opt 'x' for json-file log driver"},
+		{"json-file", "max-size=0", "max-size must be a positive number"},
+		{"json-file", "max-size=ten", "invalid size: 'ten'"},
+		{"json-file", "max-file=0", "max-file cannot be less than 1"},
+		{"json-file", "max-file=9999", "max-file cannot be more than"},
+		{"json-file", "max-file=x", "log opt 'max-file=x'"},
+		{"json-file", "compress=perhaps", "log opt 'compress=perhaps'"},
+		{"json-file", "compress=true max-file=1", "compress cannot be true when max-file is less than 2 or max-size is not set"},
+		{"json-file", "compress=true max-size=-1", "compress cannot be true when"},
+		{"json-file", "tag={{.Nope}}", "can't evaluate field Nope"},
+		{"json-file", "tag={{", "log opt 'tag={{'"},
+		{"json-file", "labels-regex=(", "log opt 'labels-regex=(': error parsing regexp"},
+		{"json-file", "env-regex=[", "log opt 'env-regex=['"},
+		{"json-file", "mode=sometimes", "logger: logging mode not supported: sometimes"},
+		{"json-file", "max-buffer-size=1m", "logger: max-buffer-size option is only supported with 'mode=non-blocking'"},
+		{"json-file", "mode=non-blocking max-buffer-size=much", "error parsing option max-buffer-size: invalid size: 'much'"},
+		{"local", "max-size=1m max-file=2 compress=false labels=a", ""},
+		{"local", "max-file=1", ""},
+		{"local", "path=/x", "unknown log opt 'path' for log driver local"},
+		{"journald", "tag=x labels=a env=b mode=non-blocking", ""},
+		{"journald", "max-size=1m", "unknown log opt 'max-size' for journald log driver"},
+		{"none", "", ""},
+		{"none", "max-size=1m", "invalid logging opts for driver none"},
+		{"paper", "", "logger: no log driver named 'paper' is registered"},
 	} {
-		o, err := ParseOptions(c.in)
-		if c.err != "" {
-			if err == nil || !strings.Contains(err.Error(), c.err) {
-				t.Errorf("%v: error %v, want %q", c.in, err, c.err)
-			}
-			continue
+		opts := map[string]string{}
+		for _, kv := range strings.Fields(c.opts) {
+			key, value, _ := strings.Cut(kv, "=")
+			opts[key] = value
 		}
-		if err != nil || o.MaxSize != c.size || o.MaxFiles != c.files {
-			t.Errorf("%v: %+v, %v", c.in, o, err)
+		err := Check(c.driver, opts)
+		if c.err == "" && err != nil || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {
+			t.Errorf("%s %s: error %v, want %q", c.driver, c.opts, err, c.err)
+		}
+	}
+}
+
+func TestFileOptions(t *testing.T) {
+	for _, c := range []struct {
+		defaults fileOptions
+		in       map[string]string
+		want     fileOptions
+	}{
+		{jsonDefaults(), nil, fileOptions{10 << 20, 3, false}},
+		{jsonDefaults(), map[string]string{"max-size": "10m", "max-file": "5"}, fileOptions{10_000_000, 5, false}},
+		{jsonDefaults(), map[string]string{"max-size": "1k", "compress": "true"}, fileOptions{1000, 3, true}},
+		{jsonDefaults(), map[string]string{"max-size": "-1"}, fileOptions{-1, 3, false}},
+		{localDefaults(), nil, fileOptions{20 << 20, 5, true}},
+		{localDefaults(), map[string]string{"max-file": "1"}, fileOptions{20 << 20, 1, false}},
+	} {
+		if got, err := c.defaults.parse(c.in); err != nil || got != c.want {
+			t.Errorf("%v: %+v, %v; want %+v", c.in, got, err, c.want)
 		}
 	}
 }
 
 func TestAttributes(t *testing.T) {
-	opts := map[string]string{"labels": "a,b,missing", "env": "HOME,b"}
-	got := Attributes(opts, map[string]string{"a": "1", "b": "2", "c": "3"}, []string{"HOME=/root", "b=env", "X=1"})
-	want := map[string]string{"a": "1", "b": "env", "HOME": "/root"}
-	if !maps.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
+	labels, env := map[string]string{"a": "1", "b": "2", "c": "3"}, []string{"HOME=/root", "b=env", "X=1"}
+	for _, c := range []struct{ name, opts, want string }{
+		{"names, the variable wins", "labels=a,b,missing env=HOME,b", "HOME=/root a=1 b=env"},
+		{"patterns", "labels-regex=^[ac]$ env-regex=^X", "X=1 a=1 c=3"},
+		{"both", "labels=b labels-regex=c", "b=2 c=3"},
+		{"none", "", ""},
+	} {
+		opts := map[string]string{}
+		for _, kv := range strings.Fields(c.opts) {
+			key, value, _ := strings.Cut(kv, "=")
+			opts[key] = value
+		}
+		attrs, err := attributes(opts, labels, env)
+		var got []string
+		for _, key := range sortedKeys(attrs) {
+			got = append(got, key+"="+attrs[key])
+		}
+		if err != nil || strings.Join(got, " ") != c.want {
+			t.Errorf("%s: %q, %v; want %s", c.name, got, err, c.want)
+		}
 	}
-	if got := Attributes(nil, map[string]string{"a": "1"}, []string{"A=1"}); got != nil {
-		t.Errorf("got %v without options", got)
+}
+
+func TestTag(t *testing.T) {
+	c := Container{
+		ID: strings.Repeat("ab", 32), Name: "web", Image: "nginx:1", ImageID: "sha256:" + strings.Repeat("cd", 32),
+		Args: []string{"sh", "-c", "x"},
+	}
+	for _, tt := range []struct{ text, fallback, want string }{
+		{"", tagNone, ""},
+		{"", tagShortID, "abababababab"},
+		{"{{.ID}}", tagNone, "abababababab"},
+		{"{{.ImageName}}/{{.Name}}/{{.FullID}}", tagShortID, "nginx:1/web/" + c.ID},
+		{"{{upper .FullName}} {{.Command}}", tagShortID, "/WEB sh -c x"},
+		{"{{.ImageID}} {{.DaemonName}}", tagNone, "cdcdcdcdcdcd docker"},
+		{"plain", tagNone, "plain"},
+	} {
+		got, err := tag(map[string]string{"tag": tt.text}, c, tt.fallback)
+		if err != nil || got != tt.want {
+			t.Errorf("%s: %q, %v; want %q", tt.text, got, err, tt.want)
+		}
 	}
 }
 

@@ -1,7 +1,6 @@
 package logs
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -32,20 +31,24 @@ type ReadOptions struct {
 	// Done is closed once the Writer is closed. What is in the files then is
 	// still read.
 	Done <-chan struct{}
-	// Skipped is told about damaged lines (ErrDamaged) and lost files
-	// (ErrRotatedAway). nil ignores them.
+	// Skipped is told about damage (ErrDamaged), lost files (ErrRotatedAway)
+	// and what was never written (ErrDropped). nil ignores them.
 	Skipped func(error)
 }
 
 // errStop ends reading early without an error.
 var errStop = errors.New("stop")
 
-// Read passes the records of the log at path to out, oldest first. It returns
-// out's error, ctx's error, or what made reading impossible; a log that does
-// not exist has no records. Without Follow it stops at what was there when it
-// began.
-func Read(ctx context.Context, path string, o ReadOptions, out func(Record) error) error {
-	r := &reader{path: path, o: o, out: out}
+// readLogFiles reads the files of a driver.
+func readLogFiles(newCodec func(map[string]string) codec) func(context.Context, Container, ReadOptions, func(Record) error) error {
+	return func(ctx context.Context, c Container, o ReadOptions, out func(Record) error) error {
+		return readFiles(ctx, c.LogPath, newCodec(nil), o, out)
+	}
+}
+
+// readFiles reads the log at path.
+func readFiles(ctx context.Context, path string, c codec, o ReadOptions, out func(Record) error) error {
+	r := &reader{path: path, codec: c, o: o, out: out}
 	if o.Follow {
 		// Before the files are opened: a change between the two must wake us.
 		r.watch = newWatch(path)
@@ -64,15 +67,15 @@ func Read(ctx context.Context, path string, o ReadOptions, out func(Record) erro
 // reader is the state of one Read.
 type reader struct {
 	path  string
+	codec codec
 	o     ReadOptions
 	out   func(Record) error
 	watch *watch
 
-	f     *os.File // the file being read
-	limit int64    // bytes of f to read still, -1 to its end
-	buf   []byte   // read and not yet consumed
-	skip  bool     // within a line above maxLine
-	dec   decoder
+	f     *source // the file being read
+	limit int64   // bytes of f to read still, -1 to its end
+	skip  int     // records to pass over
+	buf   []byte  // read and not yet consumed
 }
 
 // run reads the files that are there, then follows the newest.
@@ -81,7 +84,7 @@ func (r *reader) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	start, err := tailStart(files, r.o.Tail)
+	start, err := tailStart(files, r.codec, r.o.Tail)
 	if err != nil {
 		closeAll(files)
 		return err
@@ -90,8 +93,9 @@ func (r *reader) run(ctx context.Context) error {
 		newest := i == len(files)-1
 		if err == nil && i >= start.file {
 			r.f = f
+			r.skip = start.skip
 			err = r.begin(start.offset, newest)
-			start.offset = 0
+			start.offset, start.skip = 0, 0
 			if err == nil {
 				err = r.drain(ctx)
 			}
@@ -117,12 +121,15 @@ func (r *reader) run(ctx context.Context) error {
 // newest file is read up to its present size, or a busy container would keep
 // its reader for ever.
 func (r *reader) begin(offset int64, newest bool) (err error) {
+	r.limit = -1
+	if r.f.compressed() {
+		return nil // it is at its start, and only that can be asked for
+	}
 	if _, err := r.f.Seek(offset, io.SeekStart); err != nil {
 		return err
 	}
-	r.limit = -1
 	if newest && !r.o.Follow {
-		r.limit, err = restOf(r.f)
+		r.limit, err = restOf(r.f.File)
 	}
 	return err
 }
@@ -138,7 +145,7 @@ func restOf(f *os.File) (int64, error) {
 }
 
 // drain reads the current file to its end, or to the limit, and passes on all
-// whole lines.
+// whole records.
 func (r *reader) drain(ctx context.Context) error {
 	for {
 		if err := ctx.Err(); err != nil {
@@ -157,8 +164,12 @@ func (r *reader) drain(ctx context.Context) error {
 		if r.limit >= 0 {
 			r.limit -= int64(n)
 		}
-		if lineErr := r.lines(); lineErr != nil {
-			return lineErr
+		if recordErr := r.records(); recordErr != nil {
+			return recordErr
+		}
+		if errors.Is(err, ErrDamaged) {
+			r.note(fmt.Errorf("read log %s: %w", r.f.Name(), err))
+			return nil
 		}
 		if err == io.EOF {
 			return nil
@@ -179,56 +190,57 @@ func growFor(b []byte, n int) []byte {
 	return bigger
 }
 
-// lines consumes the whole lines of the buffer.
-func (r *reader) lines() error {
+// records consumes the whole records of the buffer.
+func (r *reader) records() error {
 	at := 0
-	for {
-		n := bytes.IndexByte(r.buf[at:], '\n')
-		if n < 0 {
+	for at < len(r.buf) {
+		n, rec, err := r.codec.next(r.buf[at:])
+		if n == 0 {
 			break
 		}
-		line := r.buf[at : at+n]
-		at += n + 1
-		if r.skip {
-			r.skip = false
-			continue
+		at += n
+		switch {
+		case err == errMoreDamage:
+		case err != nil:
+			r.note(fmt.Errorf("read log %s: %w", r.f.Name(), err))
+		default:
+			err = r.record(rec)
 		}
-		if err := r.line(line); err != nil {
+		if err != nil && !errors.Is(err, ErrDamaged) {
 			return err
 		}
 	}
 	r.buf = r.buf[:copy(r.buf, r.buf[at:])]
-	if len(r.buf) > maxLine {
-		if !r.skip {
-			r.note(fmt.Errorf("read log %s: %w: longer than %d bytes", r.f.Name(), ErrDamaged, maxLine))
-		}
-		r.skip, r.buf = true, r.buf[:0]
-	}
 	return nil
 }
 
-// line passes on one record if it is asked for.
-func (r *reader) line(line []byte) error {
-	rec, err := r.dec.decode(line)
-	if err != nil {
-		r.note(fmt.Errorf("read log %s: %w", r.f.Name(), err))
+// record passes on one record if it is asked for.
+func (r *reader) record(rec Record) error {
+	if r.skip > 0 {
+		r.skip--
 		return nil
 	}
-	if !r.o.Since.IsZero() && rec.Time.Before(r.o.Since) {
-		return nil
-	}
-	if !r.o.Until.IsZero() && rec.Time.After(r.o.Until) {
-		return errStop
-	}
-	return r.out(rec)
+	return r.o.pass(rec, r.out)
 }
 
-// endFile gives up a line whose end is missing at the end of a file.
+// pass passes on a record within the times that are asked for; errStop when
+// none can follow.
+func (o *ReadOptions) pass(rec Record, out func(Record) error) error {
+	if !o.Since.IsZero() && rec.Time.Before(o.Since) {
+		return nil
+	}
+	if !o.Until.IsZero() && rec.Time.After(o.Until) {
+		return errStop
+	}
+	return out(rec)
+}
+
+// endFile gives up a record whose end is missing at the end of a file.
 func (r *reader) endFile() {
-	if len(r.buf) > 0 && !r.skip && r.f != nil {
+	if told := r.codec.reset(); len(r.buf) > 0 && r.f != nil && !told {
 		r.note(fmt.Errorf("read log %s: %w: its end is missing", r.f.Name(), ErrDamaged))
 	}
-	r.buf, r.skip = r.buf[:0], false
+	r.buf = r.buf[:0]
 }
 
 // note tells the caller about something that was left out.

@@ -21,7 +21,7 @@ func TestTail(t *testing.T) {
 	for i := range 100 {
 		all = append(all, fmt.Sprintf("line %d\n", i))
 	}
-	write(t, path, Options{MaxSize: 3000, MaxFiles: 10}, all...)
+	write(t, path, fileOptions{maxSize: 3000, maxFiles: 10}, all...)
 	for _, n := range []int{-1, 0, 1, 2, 30, 37, 38, 39, 99, 100, 101, 5000} {
 		want := all
 		if n >= 0 {
@@ -59,10 +59,7 @@ func TestTailReadsLittle(t *testing.T) {
 
 func TestSinceUntil(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
-	w, err := Open(path, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := open(path, fileOptions{})
 	base := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	n := 0
 	w.now = func() time.Time { n++; return base.Add(time.Duration(n-1) * time.Second) }
@@ -122,7 +119,7 @@ func TestDamage(t *testing.T) {
 					t.Error(err)
 				}
 			}}
-			err := Read(context.Background(), path, o, func(r Record) error { got += string(r.Line); return nil })
+			err := readFiles(context.Background(), path, newJSON(nil), o, func(r Record) error { got += string(r.Line); return nil })
 			if err != nil || got != c.want || skipped != c.skipped {
 				t.Errorf("got %q, %d skipped, %v", got, skipped, err)
 			}
@@ -142,7 +139,7 @@ func TestNoLog(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	err := Read(ctx, path, ReadOptions{Follow: true}, func(Record) error { return nil })
+	err := readFiles(ctx, path, newJSON(nil), ReadOptions{Follow: true}, func(Record) error { return nil })
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
@@ -154,10 +151,7 @@ func TestFollow(t *testing.T) {
 	before := runtime.NumGoroutine()
 	path := filepath.Join(t.TempDir(), "log")
 	// Many files, so that a slow reader loses none to rotation.
-	w, err := Open(path, Options{MaxSize: 64 << 10, MaxFiles: 900})
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := open(path, fileOptions{maxSize: 64 << 10, maxFiles: 900})
 	const total = 100_000
 	done := make(chan struct{})
 	go func() {
@@ -178,7 +172,7 @@ func TestFollow(t *testing.T) {
 	}()
 	next := 0
 	o := ReadOptions{Tail: -1, Follow: true, Done: done, Skipped: func(err error) { t.Error(err) }}
-	err = Read(context.Background(), path, o, func(r Record) error {
+	err := readFiles(context.Background(), path, newJSON(nil), o, func(r Record) error {
 		if got := strings.TrimSpace(string(r.Line)); got != strconv.Itoa(next) {
 			return fmt.Errorf("got %s, want %d", got, next)
 		}
@@ -187,6 +181,13 @@ func TestFollow(t *testing.T) {
 	})
 	if err != nil || next != total {
 		t.Fatalf("%d of %d records, %v", next, total, err)
+	}
+	// The writer's goroutine closes done a moment before it ends.
+	for range 100 {
+		if runtime.NumGoroutine() <= before {
+			break
+		}
+		time.Sleep(time.Millisecond)
 	}
 	if after := runtime.NumGoroutine(); after > before {
 		t.Errorf("%d goroutines, %d before", after, before)
@@ -198,10 +199,7 @@ func TestFollow(t *testing.T) {
 func TestFollowSmall(t *testing.T) {
 	for _, files := range []int{1, 3} {
 		path := filepath.Join(t.TempDir(), "log")
-		w, err := Open(path, Options{MaxSize: 2000, MaxFiles: files})
-		if err != nil {
-			t.Fatal(err)
-		}
+		w := open(path, fileOptions{maxSize: 2000, maxFiles: files})
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
@@ -217,7 +215,7 @@ func TestFollowSmall(t *testing.T) {
 				t.Error(err)
 			}
 		}}
-		err = Read(context.Background(), path, o, func(r Record) error {
+		err := readFiles(context.Background(), path, newJSON(nil), o, func(r Record) error {
 			i, err := strconv.Atoi(strings.TrimSpace(string(r.Line)))
 			if err != nil || i <= last || (last >= 0 && i != last+1 && !lost) {
 				return fmt.Errorf("%q after %d (lost: %v)", r.Line, last, lost)
@@ -234,10 +232,10 @@ func TestFollowSmall(t *testing.T) {
 
 func TestFollowStops(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
-	write(t, path, Options{}, "a\nb\n")
+	write(t, path, fileOptions{}, "a\nb\n")
 	ctx, cancel := context.WithCancel(context.Background())
 	n := 0
-	err := Read(ctx, path, ReadOptions{Tail: 1, Follow: true}, func(Record) error {
+	err := readFiles(ctx, path, newJSON(nil), ReadOptions{Tail: 1, Follow: true}, func(Record) error {
 		n++
 		cancel()
 		return nil
@@ -246,7 +244,7 @@ func TestFollowStops(t *testing.T) {
 		t.Errorf("%d records, %v", n, err)
 	}
 	boom := errors.New("boom")
-	err = Read(context.Background(), path, ReadOptions{Tail: -1}, func(Record) error { return boom })
+	err = readFiles(context.Background(), path, newJSON(nil), ReadOptions{Tail: -1}, func(Record) error { return boom })
 	if err != boom {
 		t.Errorf("got %v", err)
 	}
@@ -270,12 +268,12 @@ func BenchmarkRead(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "log")
 	line := strings.Repeat("a log line of the usual kind, ", 3)[:79] + "\n"
 	const count = 50_000
-	write(b, path, Options{}, strings.Repeat(line, count))
+	write(b, path, fileOptions{}, strings.Repeat(line, count))
 	b.SetBytes(int64(count * len(line)))
 	b.ReportAllocs()
 	for b.Loop() {
 		n := 0
-		if err := Read(context.Background(), path, ReadOptions{Tail: -1}, func(Record) error { n++; return nil }); err != nil || n != count {
+		if err := readFiles(context.Background(), path, newJSON(nil), ReadOptions{Tail: -1}, func(Record) error { n++; return nil }); err != nil || n != count {
 			b.Fatal(n, err)
 		}
 	}

@@ -8,14 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
-
-	"golang.org/x/sys/unix"
 )
-
-// openFile opens one file of a log.
-func openFile(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW, 0)
-}
 
 const (
 	// maxGap is how many numbers in a row may be free before the files end. A
@@ -28,7 +21,7 @@ const (
 )
 
 // openFiles opens the files of a log as they are at one moment, oldest first.
-func openFiles(path string) ([]*os.File, error) {
+func openFiles(path string) ([]*source, error) {
 	for range openTries {
 		files, err := openOnce(path)
 		if err != nil {
@@ -49,7 +42,7 @@ func openFiles(path string) ([]*os.File, error) {
 
 // newestIs tells whether no new file was begun since openOnce. If one was, the
 // names it looked at were not those of one moment, and the order is unknown.
-func newestIs(path string, files []*os.File) (bool, error) {
+func newestIs(path string, files []*source) (bool, error) {
 	now, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		// Nothing written yet, or a writer died within a rotation.
@@ -65,11 +58,11 @@ func newestIs(path string, files []*os.File) (bool, error) {
 // openOnce opens what it meets going from the newest file up, oldest first in
 // the result. Rotation moves files up, too, so it may meet one twice, which
 // the inode shows.
-func openOnce(path string) ([]*os.File, error) {
-	var files []*os.File
+func openOnce(path string) ([]*source, error) {
+	var files []*source
 	missing := 0
 	for n := 0; n <= maxIndex && missing < maxGap; n++ {
-		f, err := openFile(rotated(path, n))
+		f, err := openNumber(path, n)
 		if errors.Is(err, fs.ErrNotExist) {
 			missing++
 			continue
@@ -78,7 +71,7 @@ func openOnce(path string) ([]*os.File, error) {
 			return files, err
 		}
 		missing = 0
-		twice, err := contains(files, f)
+		twice, err := holds(files, f)
 		if err != nil || twice {
 			f.Close()
 			if err != nil {
@@ -93,15 +86,15 @@ func openOnce(path string) ([]*os.File, error) {
 }
 
 // closeAll closes files that were only read.
-func closeAll(files []*os.File) {
+func closeAll(files []*source) {
 	for _, f := range files {
 		f.Close()
 	}
 }
 
-// contains tells whether one of the files is the same inode as f. They are
+// holds tells whether one of the files is the same inode as f. They are
 // open, so the number cannot have been given to a new file.
-func contains(files []*os.File, f *os.File) (bool, error) {
+func holds(files []*source, f *source) (bool, error) {
 	st, err := f.Stat()
 	if err != nil {
 		return false, err
@@ -122,29 +115,84 @@ func contains(files []*os.File, f *os.File) (bool, error) {
 type position struct {
 	file   int
 	offset int64
+	skip   int // records behind the offset
 }
 
-// tailStart finds where the last n lines of the files begin; n below 0 is all
-// of them. It reads backwards and no more than it needs.
-func tailStart(files []*os.File, n int) (position, error) {
+// tailStart finds where the last n records of the files begin; n below 0 is
+// all of them. It reads backwards and no more than it needs, where the codec
+// and the file let it.
+func tailStart(files []*source, c codec, n int) (position, error) {
 	if n < 0 || len(files) == 0 {
 		return position{}, nil
 	}
 	for i := len(files) - 1; i >= 0; i-- {
-		st, err := files[i].Stat()
-		if err != nil {
-			return position{}, err
-		}
-		offset, found, err := lastLines(files[i], st.Size(), n)
+		p, found, err := tailOf(files[i], c, n)
 		if err != nil {
 			return position{}, err
 		}
 		if found == n {
-			return position{i, offset}, nil
+			p.file = i
+			return p, nil
 		}
 		n -= found
 	}
 	return position{}, nil
+}
+
+// tailOf finds where the last n records of one file begin.
+func tailOf(f *source, c codec, n int) (p position, found int, err error) {
+	st, err := f.Stat()
+	if err != nil {
+		return p, 0, err
+	}
+	if !f.compressed() {
+		offset, found, ok, err := c.last(f, st.Size(), n)
+		if ok || err != nil {
+			return position{offset: offset}, found, err
+		}
+	}
+	var r io.Reader = f
+	if !f.compressed() {
+		r = io.NewSectionReader(f, 0, st.Size())
+	}
+	all, err := countRecords(r, c)
+	if err != nil {
+		return p, 0, err
+	}
+	if f.compressed() {
+		err = f.rewind()
+	}
+	return position{skip: max(0, all-n)}, min(all, n), err
+}
+
+// countRecords reads to the end; what is damaged ends a compressed file early.
+func countRecords(f io.Reader, c codec) (int, error) {
+	count := 0
+	defer c.reset()
+	var buf []byte
+	for {
+		buf = growFor(buf, readSize)
+		n, err := f.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		at := 0
+		for at < len(buf) {
+			n, _, err := c.next(buf[at:])
+			if n == 0 {
+				break
+			}
+			if err == nil {
+				count++
+			}
+			at += n
+		}
+		buf = buf[:copy(buf, buf[at:])]
+		switch {
+		case err == io.EOF, errors.Is(err, ErrDamaged):
+			return count, nil
+		case err != nil:
+			return 0, err
+		}
+	}
 }
 
 // lastLines finds the start of the last n lines among the first size bytes of

@@ -2,50 +2,31 @@ package logs
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"sync"
 	"time"
 	"unicode/utf8"
 )
 
-// batchSize is how many encoded bytes are collected before they are written
-// within one call of Write. It bounds the memory of a busy log.
-const batchSize = 64 << 10
-
 // Writer appends records to a log. Its methods may be called by several
 // goroutines at a time.
 type Writer struct {
 	mu      sync.Mutex
-	file    logFile
-	attrs   map[string]string
+	sink    sink
+	ring    *ring // nil when the payload waits for the sink
+	loss    *losses
 	streams []*stream
-	batch   []byte
-	records int64 // in batch
 	closed  bool
 	now     func() time.Time
 }
 
-// Open prepares a log at path, which continues when it exists. Nothing is
-// created before the first record. Close it when the streams have ended.
-func Open(path string, o Options) (*Writer, error) {
-	if o.MaxSize == 0 {
-		o.MaxSize = DefaultMaxSize
+// newWriter writes to a sink, through a buffer of so many bytes if it is not 0.
+func newWriter(s sink, loss *losses, buffer int) *Writer {
+	w := &Writer{sink: s, loss: loss, now: time.Now}
+	if buffer > 0 {
+		w.ring = newRing(buffer, loss)
 	}
-	if o.MaxFiles == 0 {
-		o.MaxFiles = DefaultMaxFiles
-	}
-	if o.MaxFiles < 0 || o.MaxFiles > maxIndex {
-		return nil, fmt.Errorf("open log %s: %d files: must be 1 to %d", path, o.MaxFiles, maxIndex)
-	}
-	if path == "" {
-		return nil, fmt.Errorf("open log: empty path")
-	}
-	return &Writer{
-		file:  logFile{path: path, maxSize: o.MaxSize, maxFiles: o.MaxFiles, report: o.Report},
-		attrs: o.Attrs,
-		now:   time.Now,
-	}, nil
+	return w
 }
 
 // Stream gives the writer for one stream of the payload, "stdout" or
@@ -59,21 +40,17 @@ func (w *Writer) Stream(name string) io.Writer {
 			return s
 		}
 	}
-	s := &stream{w: w, name: name, suffix: suffix(name, w.attrs)}
+	s := &stream{w: w, name: name}
 	w.streams = append(w.streams, s)
 	return s
 }
 
 // Dropped counts the records that could not be written so far.
-func (w *Writer) Dropped() int64 {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.file.dropped
-}
+func (w *Writer) Dropped() int64 { return w.loss.dropped() }
 
-// Close writes the lines whose newline never came and closes the file. Its
-// error tells how many records were lost over the life of the Writer.
-// Closing again does nothing.
+// Close writes the lines whose newline never came and ends the log. Its error
+// tells how many records were lost over the life of the Writer. Closing again
+// does nothing.
 func (w *Writer) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -83,35 +60,48 @@ func (w *Writer) Close() error {
 	w.closed = true
 	for _, s := range w.streams {
 		if len(s.held) > 0 {
-			s.begin()
+			s.stamp = w.now()
 			s.record(s.held)
 		}
 		s.held = nil
 	}
-	w.flush()
-	w.batch = nil
-	return w.file.close()
+	if w.ring != nil {
+		w.ring.close()
+	}
+	err := w.sink.close()
+	if lost := w.loss.close(); lost != nil {
+		return lost
+	}
+	return err
 }
 
-// flush hands the batch to the kernel.
-func (w *Writer) flush() {
-	if len(w.batch) > 0 {
-		w.file.write(w.batch, w.records)
+// put sends a record on its way.
+func (w *Writer) put(e *entry) {
+	if w.ring != nil {
+		w.ring.put(e, w.sink)
+		return
 	}
-	w.batch, w.records = w.batch[:0], 0
+	w.sink.put(e)
+}
+
+// flush ends a call of Write.
+func (w *Writer) flush() {
+	if w.ring == nil {
+		w.sink.flush()
+	}
 }
 
 // stream cuts one stream into records. The Writer's mutex guards it.
 type stream struct {
-	w      *Writer
-	name   string
-	suffix []byte
-	held   []byte // start of a line, below partialSize bytes
-	stamp  []byte // time of this Write
-	// partial is set while a line longer than partialSize is under way. All its
-	// records carry the first one's time, as in docker.
-	partial   bool
-	lineStamp []byte
+	w     *Writer
+	name  string
+	held  []byte    // start of a line, below partialSize bytes
+	stamp time.Time // of this Write
+	// part counts the records of a line longer than partialSize while it is
+	// under way. All of them carry the first one's time, as in docker.
+	part      int
+	lineStamp time.Time
+	entry     entry // kept to save an allocation for each
 }
 
 // Write cuts p into records and writes them.
@@ -122,17 +112,12 @@ func (s *stream) Write(p []byte) (int, error) {
 	if s.w.closed || n == 0 {
 		return n, nil
 	}
-	s.begin()
+	s.stamp = s.w.now()
 	for len(p) > 0 {
 		p = s.consume(p)
 	}
 	s.w.flush()
 	return n, nil
-}
-
-// begin takes the time for the records of one call.
-func (s *stream) begin() {
-	s.stamp = s.w.now().UTC().AppendFormat(s.stamp[:0], time.RFC3339Nano)
 }
 
 // consume takes one record, or the start of one, off p.
@@ -166,23 +151,21 @@ func (s *stream) consume(p []byte) []byte {
 	return p[end:]
 }
 
-// record encodes one record into the batch.
+// record sends one record on its way.
 func (s *stream) record(text []byte) {
-	ends := text[len(text)-1] == '\n'
-	stamp := s.stamp
-	if s.partial {
-		stamp = s.lineStamp
-	} else if !ends {
-		s.lineStamp = append(s.lineStamp[:0], stamp...)
+	s.entry = entry{stream: s.name, time: s.stamp, text: text}
+	whole := s.entry.whole()
+	if s.part == 0 && !whole {
+		s.lineStamp = s.stamp
 	}
-	s.partial = !ends
-	w := s.w
-	// The first record goes alone: only with the file open is its size known.
-	if w.file.f == nil || w.file.full(len(w.batch)) || len(w.batch) >= batchSize {
-		w.flush()
+	if s.part > 0 || !whole {
+		s.part++
+		s.entry.part, s.entry.time = s.part, s.lineStamp
 	}
-	w.batch = appendRecord(w.batch, text, s.suffix, stamp)
-	w.records++
+	if whole {
+		s.part = 0
+	}
+	s.w.put(&s.entry)
 }
 
 // tornRune is how many bytes at the end of b begin a character that is not

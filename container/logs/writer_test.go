@@ -16,13 +16,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// write makes a log from pieces for stdout.
-func write(t testing.TB, path string, o Options, pieces ...string) {
-	t.Helper()
-	w, err := Open(path, o)
-	if err != nil {
-		t.Fatal(err)
+// open begins a log in the form of json-file.
+func open(path string, o fileOptions) *Writer { return openAs(path, o, newJSON, nil) }
+
+// openAs begins a log in some form. Zero options are the defaults.
+func openAs(path string, o fileOptions, newCodec func(map[string]string) codec, report func(error)) *Writer {
+	if o.maxSize == 0 {
+		o.maxSize = DefaultMaxSize
 	}
+	if o.maxFiles == 0 {
+		o.maxFiles = DefaultMaxFiles
+	}
+	loss := &losses{path: path, report: report}
+	return newWriter(newFileSink(path, o, newCodec(nil), loss), loss, 0)
+}
+
+// write makes a log from pieces for stdout.
+func write(t testing.TB, path string, o fileOptions, pieces ...string) {
+	t.Helper()
+	w := open(path, o)
 	for _, p := range pieces {
 		if n, err := io.WriteString(w.Stream("stdout"), p); n != len(p) || err != nil {
 			t.Fatalf("write: %d, %v", n, err)
@@ -38,7 +50,7 @@ func lines(t testing.TB, path string, o ReadOptions) []string {
 	t.Helper()
 	var got []string
 	o.Skipped = func(err error) { t.Errorf("skipped: %v", err) }
-	err := Read(context.Background(), path, o, func(r Record) error {
+	err := readFiles(context.Background(), path, newJSON(nil), o, func(r Record) error {
 		got = append(got, string(r.Line))
 		return nil
 	})
@@ -69,7 +81,7 @@ func TestSplitting(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "log")
-			write(t, path, Options{}, c.pieces...)
+			write(t, path, fileOptions{}, c.pieces...)
 			got := lines(t, path, ReadOptions{Tail: -1})
 			if strings.Join(got, "|") != strings.Join(c.want, "|") {
 				t.Errorf("got %d records, want %d", len(got), len(c.want))
@@ -80,10 +92,7 @@ func TestSplitting(t *testing.T) {
 
 func TestPartsShareTheirTime(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
-	w, err := Open(path, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := open(path, fileOptions{})
 	tick := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	w.now = func() time.Time { tick = tick.Add(time.Second); return tick }
 	out := w.Stream("stdout")
@@ -94,7 +103,7 @@ func TestPartsShareTheirTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []int
-	err = Read(context.Background(), path, ReadOptions{Tail: -1}, func(r Record) error {
+	err := readFiles(context.Background(), path, newJSON(nil), ReadOptions{Tail: -1}, func(r Record) error {
 		got = append(got, r.Time.Second())
 		return nil
 	})
@@ -105,10 +114,7 @@ func TestPartsShareTheirTime(t *testing.T) {
 
 func TestLazyAndPrivate(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
-	w, err := Open(path, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := open(path, fileOptions{})
 	out, errs := w.Stream("stdout"), w.Stream("stderr")
 	if _, err := os.Stat(path); !os.IsNotExist(err) {
 		t.Fatalf("the file is there before the first record: %v", err)
@@ -134,10 +140,7 @@ func TestRotation(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "log")
 	const size = 4000
-	w, err := Open(path, Options{MaxSize: size, MaxFiles: 3})
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := open(path, fileOptions{maxSize: size, maxFiles: 3})
 	out := w.Stream("stdout")
 	next := 0
 	for next < 1000 {
@@ -174,17 +177,17 @@ func TestRotation(t *testing.T) {
 
 func TestContinues(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
-	write(t, path, Options{}, "a\n")
+	write(t, path, fileOptions{}, "a\n")
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	fmt.Fprint(f, `{"log":"cut of`)
 	f.Close()
-	write(t, path, Options{}, "b\n")
+	write(t, path, fileOptions{}, "b\n")
 	var got []string
 	damaged := 0
-	err = Read(context.Background(), path, ReadOptions{Tail: -1, Skipped: func(error) { damaged++ }}, func(r Record) error {
+	err = readFiles(context.Background(), path, newJSON(nil), ReadOptions{Tail: -1, Skipped: func(error) { damaged++ }}, func(r Record) error {
 		got = append(got, string(r.Line))
 		return nil
 	})
@@ -222,15 +225,12 @@ func TestFullDisk(t *testing.T) {
 	dir := fullDisk(t, "64k")
 	path := filepath.Join(dir, "log")
 	reports := 0
-	w, err := Open(path, Options{Report: func(err error) {
+	w := openAs(path, fileOptions{}, newJSON, func(err error) {
 		reports++
 		if !strings.Contains(err.Error(), "no space left") {
 			t.Errorf("report: %v", err)
 		}
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	})
 	ballast := filepath.Join(dir, "ballast")
 	if err := os.WriteFile(ballast, make([]byte, 32<<10), 0o600); err != nil {
 		t.Fatal(err)
@@ -268,10 +268,7 @@ func TestFullDisk(t *testing.T) {
 func BenchmarkWriter(b *testing.B) {
 	line := strings.Repeat("a log line of the usual kind, ", 3)[:79] + "\n"
 	chunk := []byte(strings.Repeat(line, 32<<10/len(line)))
-	w, err := Open(filepath.Join(b.TempDir(), "log"), Options{})
-	if err != nil {
-		b.Fatal(err)
-	}
+	w := open(filepath.Join(b.TempDir(), "log"), fileOptions{})
 	out := w.Stream("stdout")
 	b.SetBytes(int64(len(chunk)))
 	b.ReportAllocs()
