@@ -9,6 +9,7 @@ import (
 
 	"berth/archive"
 	"berth/container"
+	"berth/container/events"
 	"berth/container/logs"
 	"berth/image"
 	"berth/nsenter"
@@ -25,6 +26,7 @@ type backend struct {
 	files
 	bundles bundlePlanner
 	images  imageStore
+	events  eventLog
 	dirs    state.Dirs
 	// trace has the next start report its steps, in this process or, in the
 	// format given, in a monitor.
@@ -78,6 +80,12 @@ type planner interface {
 // bundlePlanner shows what the other command line would do.
 type bundlePlanner interface {
 	Plan(ctx context.Context, dir string) (*nsenter.Plan, *specs.Spec, error)
+}
+
+// eventLog is the record of what happened.
+type eventLog interface {
+	Append(ev events.Event)
+	Read(ctx context.Context, o events.ReadOptions, out func(events.Event) error) error
 }
 
 // imageStore is the part of image.Store that commands use.

@@ -14,6 +14,7 @@ import (
 
 	"berth/archive"
 	"berth/container"
+	"berth/container/events"
 	"berth/container/logs"
 	"berth/image"
 	"berth/nsenter"
@@ -39,6 +40,8 @@ type world struct {
 	exit container.Exit
 	code int
 	err  error
+	// events are those on record.
+	events []events.Event
 }
 
 func (w *world) Create(_ context.Context, c *container.Config) error {
@@ -248,7 +251,11 @@ func (w *world) called(t *testing.T, program string, args ...string) result {
 	var out, errs bytes.Buffer
 	s.out, s.err = &out, &errs
 	s.open = func() (*backend, error) {
-		return &backend{lookup: w, lifecycle: w, sessions: w, planner: w, files: w, bundles: plannedBundle{w}, images: w.images, trace: func(func(*nsenter.Plan, []nsenter.Result), string) {}}, nil
+		return &backend{
+			lookup: w, lifecycle: w, sessions: w, planner: w, files: w,
+			bundles: plannedBundle{w}, images: w.images, events: fakeEvents{w},
+			trace: func(func(*nsenter.Plan, []nsenter.Result), string) {},
+		}, nil
 	}
 	c, runErr := s.run(t.Context(), args)
 	s.report(c, runErr)

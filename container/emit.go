@@ -9,6 +9,9 @@ import (
 	"berth/container/events"
 )
 
+// Events returns the record of what happened, for others to add to and to read.
+func (e *Engine) Events() *events.Log { return e.events }
+
 // emit tells of something that happened to a container, for whoever follows the
 // events. attributes are keys and values, beside those that every event of a
 // container has: its image, its name and its labels. It costs some ten

@@ -38,7 +38,7 @@ func (r *reader) follow(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-r.watch.changed:
+		case <-r.watch.Changed:
 		case <-done:
 			// What was written before the close may have come after the drain
 			// above, so go round once more.

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
+
+	"berth/container/watch"
 )
 
 const (
@@ -51,8 +54,8 @@ func readFiles(ctx context.Context, path string, c codec, o ReadOptions, out fun
 	r := &reader{path: path, codec: c, o: o, out: out}
 	if o.Follow {
 		// Before the files are opened: a change between the two must wake us.
-		r.watch = newWatch(path)
-		defer r.watch.close()
+		r.watch = watch.Folder(filepath.Dir(path))
+		defer r.watch.Close()
 	}
 	err := r.run(ctx)
 	if r.f != nil {
@@ -70,7 +73,7 @@ type reader struct {
 	codec codec
 	o     ReadOptions
 	out   func(Record) error
-	watch *watch
+	watch *watch.Watch
 
 	f     *source // the file being read
 	limit int64   // bytes of f to read still, -1 to its end

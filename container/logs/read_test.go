@@ -250,20 +250,6 @@ func TestFollowStops(t *testing.T) {
 	}
 }
 
-// TestPolling is what happens without inotify.
-func TestPolling(t *testing.T) {
-	w := newWatch(filepath.Join(t.TempDir(), "missing folder", "log"))
-	defer w.close()
-	if w.file != nil {
-		t.Fatal("watches a folder that is not there")
-	}
-	select {
-	case <-w.changed:
-	case <-time.After(5 * time.Second):
-		t.Fatal("no mark")
-	}
-}
-
 func BenchmarkRead(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "log")
 	line := strings.Repeat("a log line of the usual kind, ", 3)[:79] + "\n"

@@ -14,10 +14,10 @@ import (
 func growth() []string { return []string{"image", "layer", "cache", "build"} }
 
 // layout lists what berth makes below its roots the first time it runs: the
-// folders of state.Dirs, the marker of the boot and the folders, always empty,
-// that roots are attached to.
+// folders of state.Dirs, the marker of the boot, the folders, always empty, that
+// roots are attached to, and the record of what happened.
 func layout() []string {
-	return append(growth(), "container", "volume", "network", "oci", "name", "address", "boot", "empty", "oci/.empty")
+	return append(growth(), "container", "volume", "network", "oci", "name", "address", "boot", "empty", "oci/.empty", "event", "event/events.json", "event/events.json.1")
 }
 
 // files lists everything under one of berth's roots, links and devices

@@ -1,8 +1,14 @@
-package logs
+// Package watch tells readers of files that grow (logs, events) when to look
+// again: a channel gets a mark when something in a folder may have changed.
+//
+// It says so too often rather than too rarely, and never what has changed: the
+// reader looks for itself. The whole folder is watched, because that outlives
+// the rotation of a file and tells of one that does not exist yet; so it is not
+// for folders in which much happens that the reader does not care for.
+package watch
 
 import (
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -13,21 +19,21 @@ import (
 // limited per user (max_user_instances), and some filesystems send nothing.
 const pollInterval = 200 * time.Millisecond
 
-// watch tells when something in a log's folder may have changed. It may say so
-// too often.
-type watch struct {
-	changed chan struct{} // holds one
-	file    *os.File      // inotify, nil when polling
+// Watch is one watched folder.
+type Watch struct {
+	// Changed gets a mark when something in the folder may have changed. It
+	// holds one.
+	Changed chan struct{}
+	file    *os.File // inotify, nil when polling
 	stop    chan struct{}
 	ended   sync.WaitGroup
 }
 
-// newWatch watches the folder that path is in, by polling if need be.
-func newWatch(path string) *watch {
-	w := &watch{changed: make(chan struct{}, 1), stop: make(chan struct{})}
-	// The folder, not the file: its events survive rotation and tell of a file
-	// that does not exist yet.
-	w.file = openInotify(filepath.Dir(path))
+// Folder watches a folder, by polling if need be: also when there is none. Look
+// at the files after the call, so that no change is missed.
+func Folder(dir string) *Watch {
+	w := &Watch{Changed: make(chan struct{}, 1), stop: make(chan struct{})}
+	w.file = openInotify(dir)
 	w.ended.Add(1)
 	if w.file == nil {
 		go w.poll()
@@ -55,7 +61,7 @@ func openInotify(dir string) *os.File {
 
 // read turns events into marks. What they say does not matter: the reader
 // looks for itself.
-func (w *watch) read() {
+func (w *Watch) read() {
 	defer w.ended.Done()
 	buf := make([]byte, 4<<10)
 	for {
@@ -67,7 +73,7 @@ func (w *watch) read() {
 }
 
 // poll marks at intervals.
-func (w *watch) poll() {
+func (w *Watch) poll() {
 	defer w.ended.Done()
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
@@ -82,15 +88,15 @@ func (w *watch) poll() {
 }
 
 // mark notes a change; one that nobody has seen yet is enough.
-func (w *watch) mark() {
+func (w *Watch) mark() {
 	select {
-	case w.changed <- struct{}{}:
+	case w.Changed <- struct{}{}:
 	default:
 	}
 }
 
-// close ends the watch and its goroutine.
-func (w *watch) close() {
+// Close ends the watch and its goroutine.
+func (w *Watch) Close() {
 	close(w.stop)
 	if w.file != nil {
 		w.file.Close()
