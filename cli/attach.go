@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"berth/cli/option"
 	"berth/cli/status"
@@ -41,6 +42,8 @@ func (s *session) attach(ctx context.Context, ref string, o container.AttachOpti
 		return err
 	}
 	switch {
+	case v.Status == container.Restarting:
+		return fmt.Errorf("you cannot attach to a restarting container, wait until it is running")
 	case v.Status == container.Paused:
 		return fmt.Errorf("you cannot attach to a paused container, unpause it first")
 	case v.Status != container.Running:
@@ -62,7 +65,20 @@ func (s *session) attach(ctx context.Context, ref string, o container.AttachOpti
 // is known already, and with --rm the container may be gone, so that there is
 // nothing to fail.
 func (b *backend) settled(ctx context.Context, id string, left bool) {
-	if !left {
+	if left {
+		return
+	}
+	v, err := b.Get(ctx, id)
+	if err != nil || v.Restart.None() {
 		_, _ = b.Wait(ctx, id)
+		return
+	}
+	// With a restart policy, the run that ended may be another's by now.
+	for end := time.Now().Add(time.Second); err == nil && v.Status == container.Running && time.Now().Before(end); {
+		time.Sleep(5 * time.Millisecond)
+		count := v.RestartCount()
+		if v, err = b.Get(ctx, id); err == nil && v.RestartCount() != count {
+			return
+		}
 	}
 }

@@ -40,6 +40,10 @@ func (s *session) create(ctx context.Context, c *creation, args []string) error 
 	if err != nil {
 		return err
 	}
+	if err := d.clear(ctx, b); err != nil {
+		undo()
+		return err
+	}
 	if err := b.Create(ctx, d.Config); err != nil {
 		undo()
 		return err

@@ -30,6 +30,7 @@ type creation struct {
 	network    networkFlags
 	namespaces namespaceFlags
 	process    processFlags
+	lifecycle  lifecycleFlags
 	mounts     mountFlags
 	security   securityFlags
 	memory     memoryFlags
@@ -43,7 +44,7 @@ type creation struct {
 // first, as others add to what it sets, and the identity and namespaces before
 // the process, whose environment has the host name.
 func (c *creation) groups() []flagGroup {
-	return []flagGroup{&c.security, &c.identity, &c.network, &c.namespaces, &c.process, &c.mounts, &c.memory, &c.cpu, &c.blkio, &c.log, &c.health}
+	return []flagGroup{&c.security, &c.identity, &c.network, &c.namespaces, &c.process, &c.lifecycle, &c.mounts, &c.memory, &c.cpu, &c.blkio, &c.log, &c.health}
 }
 
 func (c *creation) options() []*option.Option {

@@ -13,6 +13,8 @@ type draft struct {
 	*container.Config
 	// image holds the defaults of the image; zero with --rootfs.
 	image image.Config
+	// replace asks for the end of a container that has the name.
+	replace bool
 	// lookupEnv is the caller's environment (-e KEY takes values from it).
 	lookupEnv func(string) (string, bool)
 	// find returns another container that a flag names.

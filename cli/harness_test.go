@@ -149,7 +149,7 @@ func (w *world) LoadSpec(*container.Config) error { return nil }
 func (w *world) List(context.Context) ([]*container.View, error) { return w.views, nil }
 
 func (w *world) ListRunning(context.Context) ([]*container.View, error) {
-	return slices.DeleteFunc(slices.Clone(w.views), func(v *container.View) bool { return !isUp(v) }), nil
+	return slices.DeleteFunc(slices.Clone(w.views), func(v *container.View) bool { return !v.Up() }), nil
 }
 func (w *world) LogPath(c *container.Config) string { return "/log/" + c.ID }
 

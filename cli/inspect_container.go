@@ -81,6 +81,8 @@ type containerConfig struct {
 	Labels                                  map[string]string
 	StopSignal                              string `json:",omitempty"`
 	StopTimeout                             *int   `json:",omitempty"`
+	// Timeout is podman's key; docker has no such limit.
+	Timeout int `json:",omitempty"`
 }
 
 // never is docker's way to write that a time has not come.
@@ -98,7 +100,7 @@ func describeContainer(b *backend, v *container.View, size bool) containerDetail
 		return d
 	}
 	d := containerDetails{
-		ID: v.ID, Created: v.Created.Format(time.RFC3339Nano), Args: []string{}, State: describeState(v),
+		ID: v.ID, Created: v.Created.Format(time.RFC3339Nano), Args: []string{}, State: describeState(v), RestartCount: v.RestartCount(),
 		Image: v.Image.ID, Name: "/" + v.Name, Driver: "overlay", Platform: "linux",
 		MountLabel: v.Spec.Linux.MountLabel, ProcessLabel: v.Spec.Process.SelinuxLabel, AppArmorProfile: v.Spec.Process.ApparmorProfile,
 		HostConfig: describeHost(v.Config), Mounts: describeMounts(v.Config), Config: describeConfig(v.Config),
@@ -148,7 +150,7 @@ func (d *containerDetails) sizes(b *backend, v *container.View) {
 
 func describeState(v *container.View) containerState {
 	s := containerState{
-		Status: string(v.Status), Running: v.Status == container.Running || v.Status == container.Paused,
+		Status: string(v.Status), Running: v.Up(), Restarting: v.Status == container.Restarting,
 		Paused: v.Status == container.Paused, Dead: v.Status == container.Dead,
 		StartedAt: never, FinishedAt: never, ExitCode: to(0),
 	}
@@ -156,7 +158,7 @@ func describeState(v *container.View) containerState {
 		s.ExitCode, s.Error, s.OOMKilled = x.Code, x.Error, x.OOMKilled
 		s.StartedAt, s.FinishedAt = timeText(x.Started), timeText(x.Finished)
 	}
-	if v.Live != nil && s.Running {
+	if v.Live != nil && s.Running && !s.Restarting {
 		s.Pid, s.StartedAt, s.ExitCode = v.Live.Payload.PID, timeText(v.Live.Started), to(0)
 	}
 	s.Health = describeHealth(v.Health)
@@ -175,7 +177,7 @@ func describeConfig(c *container.Config) containerConfig {
 	d := containerConfig{
 		Hostname: c.Spec.Hostname, Domainname: c.Spec.Domainname, User: userText(p.User),
 		OpenStdin: c.OpenStdin, Tty: p.Terminal, Env: p.Env, Cmd: c.Cmd, Image: c.Image.Ref, WorkingDir: p.Cwd,
-		Entrypoint: c.Entrypoint, Labels: c.Labels, StopSignal: c.StopSignal, StopTimeout: c.StopTimeout,
+		Entrypoint: c.Entrypoint, Labels: c.Labels, StopSignal: c.StopSignal, StopTimeout: c.StopTimeout, Timeout: c.Timeout,
 		Healthcheck: describeHealthCheck(c.HealthCheck),
 	}
 	if d.Labels == nil {

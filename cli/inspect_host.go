@@ -120,7 +120,7 @@ func describeHost(c *container.Config) hostConfig {
 	l, p := c.Spec.Linux, c.Spec.Process
 	h := hostConfig{
 		LogConfig: logConfig{c.Log.Driver, map[string]string{}}, NetworkMode: c.Network, PortBindings: bindings(c.Ports),
-		RestartPolicy: restartPolicy{Name: "no"}, AutoRemove: c.AutoRemove, Annotations: c.Spec.Annotations,
+		RestartPolicy: restartPolicy{cmp.Or(c.Restart.Name, "no"), c.Restart.MaximumRetryCount}, AutoRemove: c.AutoRemove, Annotations: c.Spec.Annotations,
 		CgroupnsMode: cmp.Or(c.Modes.Cgroup, "private"), DNS: []string{}, DNSOptions: []string{}, DNSSearch: []string{},
 		GroupAdd: c.GroupAdd, IpcMode: cmp.Or(c.Modes.IPC, "private"), PidMode: c.Modes.PID,
 		Privileged: c.Privileged, ReadonlyRootfs: c.Spec.Root.Readonly, SecurityOpt: securityOptions(c),

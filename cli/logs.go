@@ -93,13 +93,13 @@ func (s *session) logs(ctx context.Context, f *logsFlags, ref string, now time.T
 // Waiting ends once the end is on record, and by then the log is complete.
 func followed(ctx context.Context, b *backend, v *container.View) <-chan struct{} {
 	done := make(chan struct{})
-	if v.Status != container.Running && v.Status != container.Paused {
+	if !v.Up() {
 		close(done)
 		return done
 	}
 	go func() {
 		defer close(done)
-		for v.Status == container.Running || v.Status == container.Paused {
+		for v.Up() {
 			if _, err := b.Wait(ctx, v.ID); err != nil {
 				return
 			}

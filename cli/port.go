@@ -32,7 +32,7 @@ func (s *session) port(ctx context.Context, args []string) error {
 		return err
 	}
 	var published []container.Port
-	if isUp(v) {
+	if v.Up() {
 		published = v.Ports
 	}
 	container.SortPorts(published)

@@ -106,7 +106,7 @@ func (f *psFlags) pick(b *backend, views []*container.View) ([]*container.View, 
 	last := f.limit()
 	running := f.onlyUp()
 	views = slices.DeleteFunc(slices.Clone(views), func(v *container.View) bool {
-		return running && !isUp(v) || !filters.match(v)
+		return running && !v.Up() || !filters.match(v)
 	})
 	if last > 0 && len(views) > last {
 		views = views[:last]
@@ -133,11 +133,6 @@ func (f *psFlags) asks(key string) bool {
 	return slices.ContainsFunc(f.filters, func(text string) bool { return strings.HasPrefix(text, key+"=") })
 }
 
-// isUp tells whether a container is one that ps shows without -a.
-func isUp(v *container.View) bool {
-	return v.Status == container.Running || v.Status == container.Paused
-}
-
 // statusText is docker's STATUS column.
 func statusText(v *container.View, now time.Time) string {
 	up := func() string {
@@ -151,15 +146,10 @@ func statusText(v *container.View, now time.Time) string {
 		return up() + healthText(v.Health)
 	case container.Paused:
 		return up() + " (Paused)"
+	case container.Restarting:
+		return endText("Restarting", v.Exit, now)
 	case container.Exited:
-		if v.Exit == nil {
-			return "Exited"
-		}
-		code := "unknown"
-		if v.Exit.Code != nil {
-			code = strconv.Itoa(*v.Exit.Code)
-		}
-		return fmt.Sprintf("Exited (%s) %s ago", code, units.HumanDuration(now.Sub(v.Exit.Finished)))
+		return endText("Exited", v.Exit, now)
 	case container.Removing:
 		return "Removal In Progress"
 	case container.Created:
@@ -179,6 +169,18 @@ func healthText(h *container.Health) string {
 		return " (health: starting)"
 	}
 	return " (" + string(h.Status) + ")"
+}
+
+// endText tells how and when a run ended: "Exited (1) 3 seconds ago".
+func endText(state string, x *container.Exit, now time.Time) string {
+	if x == nil {
+		return state
+	}
+	code := "unknown"
+	if x.Code != nil {
+		code = strconv.Itoa(*x.Code)
+	}
+	return fmt.Sprintf("%s (%s) %s ago", state, code, units.HumanDuration(now.Sub(x.Finished)))
 }
 
 // brokenText is why a record cannot be read, short enough for a column.

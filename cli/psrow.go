@@ -129,7 +129,7 @@ func (r containerRow) HealthStatus() string {
 
 // Ports are the running container's ports.
 func (r containerRow) Ports() string {
-	if !isUp(r.view) {
+	if !r.view.Up() {
 		return ""
 	}
 	return portsText(r.view.Ports, r.view.Exposed)

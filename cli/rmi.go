@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"berth/cli/option"
-	"berth/container"
 	"berth/image"
 )
 
@@ -60,7 +59,7 @@ func (b *backend) imageUsers(ctx context.Context, id image.Digest) []image.User 
 	var users []image.User
 	for _, v := range views {
 		if v.Config != nil && v.Image.ID == string(id) {
-			running := v.Status == container.Running || v.Status == container.Paused
+			running := v.Up()
 			users = append(users, image.User{Container: v.ID, Running: running})
 		}
 	}

@@ -114,9 +114,13 @@ func (s *session) runContainer(ctx context.Context, c *creation, f *runFlags, ar
 
 // start runs a drafted container in the way that the flags ask for.
 func (s *session) start(ctx context.Context, b *backend, d *draft, f *runFlags) (int, error) {
+	if err := d.clear(ctx, b); err != nil {
+		return 0, err
+	}
 	// In the foreground this process supervises. A terminal may be detached from,
 	// and signals may be kept to oneself: then the monitor does.
-	if !f.detach && !d.Spec.Process.Terminal && f.sigProxy {
+	// And only a monitor starts a container again.
+	if !f.detach && !d.Spec.Process.Terminal && f.sigProxy && d.Restart.None() {
 		exit, err := b.Run(ctx, d.Config, s.streams(d, f))
 		return exitCode(exit), err
 	}

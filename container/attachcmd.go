@@ -25,8 +25,11 @@ func (e *Engine) Attach(ctx context.Context, ref string, o AttachOptions, stdio 
 	if err != nil {
 		return 0, false, err
 	}
-	if v.Status == Paused {
+	switch v.Status {
+	case Paused:
 		return 0, false, fmt.Errorf("container %s %w, unpause the container before attach", v.ID, ErrPaused)
+	case Restarting:
+		return 0, false, v.waits()
 	}
 	if v.Status != Running {
 		return 0, false, fmt.Errorf("cannot attach to container %s: it %w", v.ID, ErrNotRunning)

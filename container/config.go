@@ -50,8 +50,13 @@ type Config struct {
 	StopSignal string `json:"stop_signal,omitempty"`
 	// StopTimeout is how many seconds stop waits before SIGKILL; nil is 10,
 	// negative is for ever.
-	StopTimeout *int      `json:"stop_timeout,omitempty"`
-	Log         LogConfig `json:"log"`
+	StopTimeout *int `json:"stop_timeout,omitempty"`
+	// Timeout is after how many seconds of a run its supervisor kills it; 0 is
+	// never.
+	Timeout int `json:"timeout,omitempty"`
+	// Restart says when the monitor starts the container again.
+	Restart RestartPolicy `json:"restart,omitzero"`
+	Log     LogConfig     `json:"log"`
 	// Seccomp says which filter the payload gets: empty is docker's default
 	// profile, "unconfined" none, anything else is a profile in docker's JSON
 	// format. It is not expanded into Spec.Linux.Seccomp, which would make
@@ -90,12 +95,14 @@ type Status string
 
 // The states that this version knows.
 const (
-	Created  Status = "created"
-	Running  Status = "running"
-	Paused   Status = "paused"
-	Exited   Status = "exited"
-	Dead     Status = "dead"
-	Removing Status = "removing"
+	Created Status = "created"
+	Running Status = "running"
+	// Restarting is a container whose monitor waits before its next run.
+	Restarting Status = "restarting"
+	Paused     Status = "paused"
+	Exited     Status = "exited"
+	Dead       Status = "dead"
+	Removing   Status = "removing"
 	// Broken is a container whose record cannot be read; its View says why.
 	Broken Status = "broken"
 )
@@ -117,8 +124,15 @@ type Live struct {
 	// Exit is set at the very end, in place, for those who wait and hold the
 	// file open: with --rm it is the only word on how the payload ended.
 	Exit *Exit `json:"exit,omitempty"`
-	// Attach tells whether an attach socket is served.
+	// Attach tells whether an attach socket is served: the supervisor is a
+	// monitor.
 	Attach bool `json:"attach,omitempty"`
+	// Restarts counts the runs before this one, since somebody started the
+	// container. While Restarting, this one is still to come.
+	Restarts   int  `json:"restarts,omitempty"`
+	Restarting bool `json:"restarting,omitempty"`
+	// Again stands beside Exit when there will be another run.
+	Again bool `json:"again,omitempty"`
 }
 
 // Exit is the record of how the last run ended (container/<id>/exit.json).
@@ -132,6 +146,8 @@ type Exit struct {
 	OOMKilled bool      `json:"oom_killed,omitempty"`
 	Started   time.Time `json:"started,omitzero"`
 	Finished  time.Time `json:"finished"`
+	// Restarts counts the runs before this one, as in Live.
+	Restarts int `json:"restarts,omitempty"`
 }
 
 // View is a container as a command shows it: its records and its state, as of

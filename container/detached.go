@@ -21,6 +21,7 @@ import (
 // detached are the streams of a container with a monitor: the log, and
 // whoever attaches.
 type detached struct {
+	rerun    bool // the monitor starts it again: no command has its word in it
 	run      *nsenter.Run
 	resized  func(attach.Size) // told of a new size; nil for nobody
 	log      *logs.Writer
@@ -56,6 +57,9 @@ func (d *detached) open(ctx context.Context, s *supervisor) (nsenter.Options, er
 	}
 	if err := d.serve(ctx, s.e.attachPath(s.c.ID)); err != nil {
 		return o, err
+	}
+	if d.rerun {
+		return o, nil // no command waits for it
 	}
 	if err := tell(report{Stage: "listening"}); err != nil {
 		return o, err

@@ -43,8 +43,11 @@ func (e *Engine) Exec(ctx context.Context, ref string, o ExecOptions, stdio Stdi
 	if err != nil {
 		return Exit{}, err
 	}
-	if v.Status == Paused {
+	switch v.Status {
+	case Paused:
 		return Exit{}, fmt.Errorf("container %s %w, unpause the container before exec", v.ID, ErrPaused)
+	case Restarting:
+		return Exit{}, v.waits()
 	}
 	if v.Status != Running {
 		return Exit{}, fmt.Errorf("container %s %w", v.ID, ErrNotRunning)

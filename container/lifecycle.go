@@ -7,7 +7,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -24,8 +23,18 @@ func (e *Engine) Kill(ctx context.Context, ref string, sig unix.Signal) error {
 	if err != nil {
 		return err
 	}
-	if v.Status != Running && v.Status != Paused {
+	switch v.Status {
+	case Running, Paused, Restarting:
+	default:
 		return fmt.Errorf("cannot kill container: %s: container %s %w", ref, v.ID, ErrNotRunning)
+	}
+	if v.ends(sig) {
+		if err := e.halt(ctx, v); err != nil {
+			return err
+		}
+	}
+	if v.Status == Restarting {
+		return nil // there is nobody to signal; what ends the container has ended its policy
 	}
 	err = signalPayload(v.Live, sig)
 	if errors.Is(err, state.ErrProcessGone) {
@@ -74,11 +83,8 @@ func (e *Engine) Stop(ctx context.Context, ref string, timeout *int, signal stri
 	if err != nil {
 		return err
 	}
-	seconds := defaultStopTimeout
-	for _, t := range []*int{v.StopTimeout, timeout} {
-		if t != nil {
-			seconds = *t
-		}
+	if err := e.halt(ctx, v); err != nil {
+		return err
 	}
 	err = signalPayload(v.Live, sig)
 	if err != nil && !errors.Is(err, state.ErrProcessGone) {
@@ -90,7 +96,7 @@ func (e *Engine) Stop(ctx context.Context, ref string, timeout *int, signal stri
 	if err := thaw(ctx, v); err != nil {
 		return err
 	}
-	if err := e.stopped(ctx, v, seconds); err != nil {
+	if err := e.stopped(ctx, v, timeout); err != nil {
 		return err
 	}
 	e.emit(v.Config, "stop")
@@ -99,13 +105,9 @@ func (e *Engine) Stop(ctx context.Context, ref string, timeout *int, signal stri
 
 // stopped waits for the end of a container that was asked to stop, and insists
 // after its time.
-func (e *Engine) stopped(ctx context.Context, v *View, seconds int) error {
-	wait := ctx
-	if seconds >= 0 {
-		var cancel context.CancelFunc
-		wait, cancel = context.WithTimeout(ctx, time.Duration(seconds)*time.Second)
-		defer cancel()
-	}
+func (e *Engine) stopped(ctx context.Context, v *View, timeout *int) error {
+	wait, cancel := v.patience(ctx, timeout)
+	defer cancel()
 	err := waitSupervisor(wait, v.Live)
 	if err == nil {
 		return e.settled(ctx, v.ID)
@@ -118,6 +120,24 @@ func (e *Engine) stopped(ctx context.Context, v *View, seconds int) error {
 
 // forceStop kills every process of the container and waits for its end.
 func (e *Engine) forceStop(ctx context.Context, v *View) error {
+	if err := e.halt(ctx, v); err != nil {
+		return err
+	}
+	if v.Status != Restarting {
+		if err := e.killAll(ctx, v); err != nil {
+			return err
+		}
+	}
+	limit, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	if err := waitSupervisor(limit, v.Live); err != nil {
+		return fmt.Errorf("wait for the end of container %s: %w", v.ID, err)
+	}
+	return e.settled(ctx, v.ID)
+}
+
+// killAll kills every process of a run.
+func (e *Engine) killAll(ctx context.Context, v *View) error {
 	m, err := groups(v.Live.Cgroups)
 	if err == nil {
 		err = m.Kill(ctx)
@@ -128,12 +148,7 @@ func (e *Engine) forceStop(ctx context.Context, v *View) error {
 		}
 	}
 	e.emitKill(v.Config, unix.SIGKILL)
-	limit, cancel := context.WithTimeout(ctx, settleTime)
-	defer cancel()
-	if err := waitSupervisor(limit, v.Live); err != nil {
-		return fmt.Errorf("wait for the end of container %s: %w", v.ID, err)
-	}
-	return e.settled(ctx, v.ID)
+	return nil
 }
 
 // settled looks at a container once more, so that a supervisor that died on
@@ -146,23 +161,6 @@ func (e *Engine) settled(ctx context.Context, id string) error {
 	return err
 }
 
-// Restart stops a container, as [Engine.Stop] does, and starts it again. One
-// that does not run is started.
-func (e *Engine) Restart(ctx context.Context, ref string, timeout *int, signal string) error {
-	v, err := e.Get(ctx, ref)
-	if err != nil {
-		return err
-	}
-	if err := e.Stop(ctx, v.ID, timeout, signal); err != nil {
-		return fmt.Errorf("cannot restart container %s: %w", ref, err)
-	}
-	if err := e.Start(ctx, v.ID); err != nil {
-		return err
-	}
-	e.emit(v.Config, "restart")
-	return nil
-}
-
 // Wait blocks until the container's present run has ended and returns its exit
 // code; of one that does not run, the last one's.
 func (e *Engine) Wait(ctx context.Context, ref string) (int, error) {
@@ -172,7 +170,7 @@ func (e *Engine) Wait(ctx context.Context, ref string) (int, error) {
 	}
 	x := v.Exit
 	if v.Live != nil {
-		if x, err = e.waitLive(ctx, v); err != nil {
+		if x, err = e.awaitRun(ctx, v); err != nil {
 			return 0, err
 		}
 	}
@@ -183,34 +181,6 @@ func (e *Engine) Wait(ctx context.Context, ref string) (int, error) {
 		return 0, fmt.Errorf("container %s: %w", v.ID, ErrSupervisorLost)
 	}
 	return *x.Code, nil
-}
-
-// waitLive waits for the supervisor's end and reads what it said last from the
-// record that was open all the time.
-func (e *Engine) waitLive(ctx context.Context, v *View) (*Exit, error) {
-	f, err := os.Open(e.livePath(v.ID))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
-	}
-	if err == nil {
-		defer f.Close()
-	}
-	if err := waitSupervisor(ctx, v.Live); err != nil {
-		return nil, err
-	}
-	if f != nil {
-		if x := lastWord(f); x != nil {
-			return x, nil
-		}
-	}
-	after, err := e.view(ctx, v.ID)
-	if errors.Is(err, os.ErrNotExist) {
-		return &Exit{}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return after.Exit, nil
 }
 
 // Remove removes a container; one that runs only with force.
@@ -250,7 +220,11 @@ func (v *View) inUse() error {
 	if v.Status == Paused {
 		return fmt.Errorf("container %w and must be unpaused first", ErrPaused)
 	}
-	return fmt.Errorf("%w: stop the container before removing or force remove", ErrRunning)
+	cause := ErrRunning
+	if v.Status == Restarting {
+		cause = errRestarting
+	}
+	return fmt.Errorf("%w: stop the container before removing or force remove", cause)
 }
 
 // removeBroken removes a container whose record cannot be read, when forced:

@@ -55,6 +55,10 @@ func (e *Engine) Start(ctx context.Context, ref string) error {
 		return nil
 	case Paused:
 		return errStartPaused
+	case Restarting:
+		if began, err := e.hurry(ctx, v); began || err != nil {
+			return err
+		}
 	}
 	m, err := e.launch(v.ID)
 	if err != nil {
@@ -79,6 +83,12 @@ func (e *Engine) StartAttached(ctx context.Context, ref string, o AttachOptions,
 		return e.Attach(ctx, ref, o, stdio)
 	case Paused:
 		return 0, false, errStartPaused
+	case Restarting:
+		if began, err := e.hurry(ctx, v); err != nil {
+			return 0, false, err
+		} else if began {
+			return e.Attach(ctx, ref, o, stdio)
+		}
 	}
 	m, err := e.launch(v.ID)
 	if err != nil {
@@ -218,7 +228,7 @@ func (e *Engine) Monitor(ctx context.Context, id string) error {
 		// back what the start took.
 		debug.FreeOSMemory()
 	}
-	_, err = s.supervise(ctx)
+	err = s.lives(ctx)
 	var start *StartError
 	switch {
 	case errors.Is(err, errStarted):

@@ -28,6 +28,8 @@ func (e *Engine) Pause(ctx context.Context, ref string) error {
 	case Running:
 	case Paused:
 		return fmt.Errorf("container %s is already paused", v.ID)
+	case Restarting:
+		return v.waits()
 	default:
 		return fmt.Errorf("container %s %w", v.ID, ErrNotRunning)
 	}

@@ -38,6 +38,11 @@ type supervisor struct {
 	groups   *cgroup.Manager
 	live     Live
 	started  func() // called once the payload runs
+	// rerun says that a run came before this one, of restarts in all; again
+	// that one will come after it, when the pause has passed.
+	rerun, again bool
+	restarts     int
+	pause        time.Duration
 }
 
 // streams connect a payload with whoever is outside.
@@ -71,10 +76,13 @@ func unlock(lock *state.Locked) { _ = lock.Close() }
 // the record of its end.
 func (s *supervisor) supervise(ctx context.Context) (Exit, error) {
 	defer s.streams.close()
-	s.live = Live{Name: s.c.Name, Supervisor: s.e.self, Started: time.Now().UTC(), Attach: s.detached}
+	s.live = Live{Name: s.c.Name, Supervisor: s.e.self, Started: time.Now().UTC(), Attach: s.detached, Restarts: s.restarts}
 	x, err := s.runPayload(ctx)
 	if errors.Is(err, errStarted) {
 		return x, err // another supervisor's container: nothing here to settle
+	}
+	if errors.Is(err, errHalted) {
+		return x, errors.Join(err, s.e.endRestarting(s.c))
 	}
 	s.streams.end(ctx, x)
 	return x, errors.Join(err, s.settle(ctx, x))
@@ -82,6 +90,9 @@ func (s *supervisor) supervise(ctx context.Context) (Exit, error) {
 
 // errStarted is a container that another process has started.
 var errStarted = errors.New("container is already running")
+
+// errHalted is a restart that the user has called off.
+var errHalted = errors.New("container was stopped before its restart")
 
 // runPayload starts the payload and waits for its end. A payload that never
 // ran is a *StartError, and its Exit says the same.
@@ -104,6 +115,7 @@ func (s *supervisor) runPayload(ctx context.Context) (Exit, error) {
 	if s.started != nil {
 		s.started()
 	}
+	defer s.limitTime(ctx)()
 	endProbes := s.watchHealth(ctx)
 	status, err := s.run.Wait()
 	endProbes()
@@ -142,11 +154,24 @@ func (s *supervisor) announce(ctx context.Context) error {
 			return err
 		}
 		defer unlock(lock)
-		if live, err := s.e.loadLive(s.c.ID); err != nil || live != nil && live.Exit == nil && live.Supervisor.Alive() {
-			return errors.Join(errStarted, err)
+		if err := s.take(); err != nil {
+			return err
 		}
 	}
 	return state.WriteJSON(s.e.livePath(s.c.ID), &s.live, state.Fast)
+}
+
+// take makes sure, with the container locked, that its next run is this
+// supervisor's to begin.
+func (s *supervisor) take() error {
+	live, err := s.e.loadLive(s.c.ID)
+	if err != nil || live != nil && live.Exit == nil && live.Supervisor.Alive() && live.Supervisor != s.e.self {
+		return errors.Join(errStarted, err)
+	}
+	if s.rerun && s.e.wishes(s.c.ID)&halted != 0 {
+		return errHalted
+	}
+	return s.e.wish(s.c.ID, 0)
 }
 
 // record writes the Config of a container that is not on record yet. The live
@@ -295,12 +320,17 @@ func (s *supervisor) settle(ctx context.Context, x Exit) error {
 		defer cancel()
 		errs = append(errs, s.groups.Remove(ctx))
 	}
+	s.decide(&x)
 	s.live.Exit = &x
 	errs = append(errs, s.e.finish(s.c, &s.live))
+	if s.again {
+		errs = append(errs, s.awaitNext())
+	}
 	if s.ran {
 		s.e.emitDie(s.c, &x)
 	}
 	switch {
+	case s.again:
 	case s.c.AutoRemove && s.created:
 		errs = append(errs, s.e.discard(s.c))
 	case s.c.AutoRemove:
@@ -316,7 +346,7 @@ func (e *Engine) finish(c *Config, live *Live) error {
 		errs = append(errs, state.WriteJSON(e.exitPath(c.ID), live.Exit, state.Durable))
 	}
 	errs = append(errs, e.tellWaiters(c.ID, live))
-	if !c.AutoRemove {
+	if !c.AutoRemove && !live.Again {
 		if err := os.Remove(e.livePath(c.ID)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			errs = append(errs, err)
 		}

@@ -50,9 +50,13 @@ func (e *Engine) viewOf(ctx context.Context, id string, started bool) (*View, er
 	if err != nil {
 		return nil, err
 	}
-	if live != nil && live.Exit == nil {
+	if live != nil && (live.Exit == nil || live.Again) {
 		if live.Supervisor.AliveIn(e.self.BootID) {
-			return e.runningView(c, live), nil
+			v := e.runningView(c, live)
+			if v.Status == Restarting {
+				v.Exit, err = e.loadExit(id)
+			}
+			return v, err
 		}
 		if err := e.settleLost(ctx, c, live); err != nil {
 			return nil, fmt.Errorf("settle container %s: %w", id, err)
@@ -111,6 +115,10 @@ func (e *Engine) settleUnrecorded(ctx context.Context, id string) error {
 func (e *Engine) runningView(c *Config, live *Live) *View {
 	v := &View{Config: c, Live: live, Status: Running}
 	switch {
+	case live.Restarting || live.Again:
+		v.Status = Restarting
+	case live.Payload.PID == 0 && live.Restarts > 0:
+		v.Status = Restarting // it is just beginning again
 	case live.Payload.PID == 0:
 		v.Status = Created
 	case cgroup.IsFrozen(live.Cgroups):
@@ -140,7 +148,10 @@ func (e *Engine) settleLost(ctx context.Context, c *Config, seen *Live) error {
 			return err
 		}
 	}
-	live.Exit = &Exit{Error: ErrSupervisorLost.Error(), Started: live.Started, Finished: time.Now().UTC()}
+	if live.Exit, err = e.lostExit(c, live); err != nil {
+		return err
+	}
+	live.Again = false
 	if err := e.finish(c, live); err != nil {
 		return err
 	}
@@ -149,6 +160,35 @@ func (e *Engine) settleLost(ctx context.Context, c *Config, seen *Live) error {
 		return e.discard(c)
 	}
 	return nil
+}
+
+// lostExit is how a run ended whose supervisor died: nobody knows, unless the
+// supervisor was waiting before the next one.
+func (e *Engine) lostExit(c *Config, live *Live) (*Exit, error) {
+	if live.Restarting || live.Again {
+		if x, err := e.loadExit(c.ID); x != nil || err != nil {
+			return x, err
+		}
+	}
+	return &Exit{Error: ErrSupervisorLost.Error(), Started: live.Started, Finished: time.Now().UTC(), Restarts: live.Restarts}, nil
+}
+
+// Up reports whether the container counts as running: so does one that is
+// paused, or waits for its next run.
+func (v *View) Up() bool {
+	return v.Status == Running || v.Status == Paused || v.Status == Restarting
+}
+
+// RestartCount is how often the monitor has started the container again since
+// somebody started it.
+func (v *View) RestartCount() int {
+	switch {
+	case v.Live != nil:
+		return v.Live.Restarts
+	case v.Exit != nil:
+		return v.Exit.Restarts
+	}
+	return 0
 }
 
 // endGroups kills and removes what is left in a container's groups. The

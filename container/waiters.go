@@ -37,13 +37,22 @@ func (e *Engine) tellWaiters(id string, live *Live) error {
 	return nil
 }
 
-// lastWord reads the end of a run from a live record.
-func lastWord(f *os.File) *Exit {
+// readLive reads a live record that is open; nil when it is no record at this
+// moment.
+func readLive(f *os.File) *Live {
 	var live Live
 	if err := json.NewDecoder(io.NewSectionReader(f, 0, state.MaxRecord)).Decode(&live); err != nil {
 		return nil
 	}
-	return live.Exit
+	return &live
+}
+
+// lastWord reads the end of a run from a live record.
+func lastWord(f *os.File) *Exit {
+	if live := readLive(f); live != nil {
+		return live.Exit
+	}
+	return nil
 }
 
 // waitSupervisor waits until a container's supervisor is gone: then every
