@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// growth lists what a test may add under berth's roots: the image store and
-// caches, which containers share and leave in place. What is being written there
+// growth lists what a test may add under berth's roots: the image store, the
+// caches and the events, which containers share and leave in place. What is being written there
 // under a temporary name, which starts with a dot, must be gone all the same;
 // the locks beside it, which end with .lock, stay.
-func growth() []string { return []string{"image", "layer", "cache", "build"} }
+func growth() []string { return []string{"image", "layer", "cache", "build", "event"} }
 
 // layout lists what berth makes below its roots the first time it runs: the
 // folders of state.Dirs, the marker of the boot, the folders, always empty, that
