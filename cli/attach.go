@@ -17,6 +17,10 @@ func attachCommand() *command {
 		about: "Attach joins the streams of a running container, passes signals on, and exits with the program's status. The detach keys, ctrl-p ctrl-q, leave it running; the status is 0 then.",
 		min:   1, max: 1, mixed: true,
 		operands: []operand{runningContainer},
+		examples: []example{
+			{"Join the terminal of a container, and leave it with ctrl-p ctrl-q.", "berth attach shell"},
+			{"Watch what a container prints, without passing signals on.", "berth attach --no-stdin --sig-proxy=false web"},
+		},
 		build: func(s *session) ([]*option.Option, action) {
 			o := container.AttachOptions{}
 			proxy := true

@@ -14,7 +14,8 @@ func bundlesCommand() *command {
 	return &command{
 		name: "oci", category: categoryOther, manual: "berth-oci(8)",
 		args: "[GLOBAL OPTIONS] COMMAND [OPTIONS] [ARG...]", short: "Run containers from OCI bundles, as runc and crun do",
-		max: unlimited,
+		max:      unlimited,
+		examples: []example{{"Run a bundle.", "berth oci run -b /srv/bundle job"}},
 		build: func(s *session) ([]*option.Option, action) {
 			return nil, s.bundles
 		},

@@ -33,6 +33,8 @@ type command struct {
 	// about is the description in the man page; paragraphs are separated by a
 	// blank line.
 	about string
+	// examples are for the man page.
+	examples []example
 	// manual is the page of a command whose page is not made here.
 	manual string
 	// min and max count positional arguments.
@@ -53,6 +55,10 @@ type command struct {
 
 // path is what the user types for a command: "berth run".
 func (s *session) path(c *command) string { return s.program + " " + s.group + c.name }
+
+// example is a command line, as it is typed in a shell under the name berth, and
+// what it is for.
+type example struct{ what, line string }
 
 // longOnly tells whether the command has no short form.
 func (c *command) longOnly() bool { return strings.Contains(c.name, " ") }

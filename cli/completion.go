@@ -52,6 +52,10 @@ Bash reads the script from /usr/share/bash-completion/completions/berth or after
 
 Containers and images are those of BERTH_ROOT as far as the user may read it: without root, nothing of them is completed.`,
 		min: 1, max: 1, mixed: true, operands: []operand{shellName},
+		examples: []example{
+			{"Complete in the running bash.", "source <(berth completion bash)"},
+			{"Install the completion for fish.", "berth completion fish > ~/.config/fish/completions/berth.fish"},
+		},
 		build: func(s *session) ([]*option.Option, action) {
 			return nil, func(_ context.Context, args []string) error { return s.printScript(args[0]) }
 		},

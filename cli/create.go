@@ -14,6 +14,10 @@ func createCommand() *command {
 		about: "Create makes a container without starting it, and prints its ID. It takes the flags of run(1) that describe a container.",
 		min:   1, max: unlimited, starts: true,
 		operands: []operand{anyImage, anyFile},
+		examples: []example{
+			{"Make a container, and start it later.", "berth create --name job box sh -c 'echo done'"},
+			{"Keep the ID in a file.", "berth create --cidfile /run/job.cid box true"},
+		},
 		build: func(s *session) ([]*option.Option, action) {
 			var c creation
 			options := c.options()

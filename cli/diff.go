@@ -14,6 +14,9 @@ func diffCommand() *command {
 		args: "CONTAINER", short: "Inspect changes to files or directories on a container's filesystem",
 		about: "Diff prints one line for each path that the container has added (A), changed (C) or deleted (D), compared with its image. A directory is changed when something in it is. Volumes and other mounts are not looked at.",
 		min:   1, max: 1, mixed: true,
+		examples: []example{
+			{"See what a container has changed.", "berth diff web"},
+		},
 		build: func(s *session) ([]*option.Option, action) {
 			return nil, s.diff
 		},

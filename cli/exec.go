@@ -19,6 +19,10 @@ func execCommand() *command {
 		about: "Exec runs one more program in a container, with the container's confinement, and exits with the program's status: 126 when it is not executable, 127 when it was not found.",
 		min:   2, max: unlimited,
 		operands: []operand{runningContainer, nothing},
+		examples: []example{
+			{"Open a shell in a running container.", "berth exec -it web sh"},
+			{"Run a program as another user, with a variable.", "berth exec -u 1000 -e LANG=C web id"},
+		},
 		build: func(s *session) ([]*option.Option, action) {
 			var o container.ExecOptions
 			var files []string

@@ -18,6 +18,10 @@ func explainCommand() *command {
 
 The words behind explain are those of run(1). With --bundle the plan is that of an OCI bundle: a folder with a config.json.`,
 		max: unlimited, operands: []operand{plannedCommand},
+		examples: []example{
+			{"See which system calls a read-only container takes.", "berth explain run --rm --read-only box true"},
+			{"The plan of an OCI bundle, for a program to read.", "berth explain --bundle /srv/bundle --format json"},
+		},
 		build: func(s *session) ([]*option.Option, action) {
 			e := explanation{format: "text"}
 			return []*option.Option{

@@ -64,6 +64,13 @@ func groups(all []*command) []group {
 	})
 }
 
+// members are the group's commands in the order of their names.
+func (g group) members(all []*command) []*command {
+	list := slices.DeleteFunc(slices.Clone(all), func(c *command) bool { return c.group != g.name })
+	slices.SortFunc(list, func(a, b *command) int { return strings.Compare(a.groupNames[0], b.groupNames[0]) })
+	return list
+}
+
 // tagline says what the program is, below its usage line.
 func (s *session) tagline() string {
 	if s.program == "docker" {
@@ -98,11 +105,8 @@ func (s *session) outline(commands []*command) []*urfave.Command {
 // printGroup prints the list of a group's commands.
 func (s *session) printGroup(g group, all []*command) {
 	list := &urfave.Command{Name: g.name, Usage: g.usage, HelpName: s.program + " " + g.name, UsageText: s.program + " " + g.name}
-	for _, c := range all {
-		if c.group == g.name {
-			list.Subcommands = append(list.Subcommands, &urfave.Command{Name: c.groupNames[0], Usage: c.short})
-		}
+	for _, c := range g.members(all) {
+		list.Subcommands = append(list.Subcommands, &urfave.Command{Name: c.groupNames[0], Usage: c.short})
 	}
-	slices.SortFunc(list.Subcommands, func(a, b *urfave.Command) int { return strings.Compare(a.Name, b.Name) })
 	urfave.HelpPrinter(s.out, groupHelp, list)
 }

@@ -36,6 +36,10 @@ func imagesCommand() *command {
 		args: "[OPTIONS] [REPOSITORY[:TAG]]", short: "List images",
 		about: "Images lists the stored images, newest first. A damaged image is listed, too, and named on stderr.",
 		max:   1, mixed: true,
+		examples: []example{
+			{"List the images with their digests.", "berth images --digests"},
+			{"Only the names.", "berth images --format '{{.Repository}}:{{.Tag}}'"},
+		},
 		build: func(s *session) ([]*option.Option, action) {
 			var f imagesFlags
 			return []*option.Option{

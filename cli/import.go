@@ -17,6 +17,10 @@ func importCommand() *command {
 		args: "[OPTIONS] file|- [REPOSITORY[:TAG]]", short: "Import the contents from a tarball to create a filesystem image",
 		about: "Import makes an image with one layer of a tar archive: a file, or - for stdin. The archive may be compressed with gzip, bzip2 or zstd. It prints the image's ID.",
 		min:   1, max: 2, mixed: true,
+		examples: []example{
+			{"Make an image of a Debian root.", "tar -C /tmp/debian -c . | berth import - debian:12"},
+			{"Make an image of a compressed archive, and set its command.", `berth import -c 'CMD ["sh"]' root.tar.gz tools`},
+		},
 		build: func(s *session) ([]*option.Option, action) {
 			var o image.ImportOptions
 			return []*option.Option{

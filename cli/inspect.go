@@ -17,6 +17,10 @@ func inspectCommand() *command {
 		about: "Inspect prints what is known of containers and images as a JSON array, or as -f says. What was found is printed also when something else was not.",
 		min:   1, max: unlimited, mixed: true,
 		operands: []operand{anyObject},
+		examples: []example{
+			{"All that is known of a container.", "berth inspect web"},
+			{"One field of several containers.", "berth inspect -f '{{.Name}} {{.State.Status}}' web db"},
+		},
 		build: func(s *session) ([]*option.Option, action) {
 			var f inspectFlags
 			return append(f.options(), option.Text(&f.kind, "type", "string", "Only inspect objects of the given type: container or image")),
@@ -32,6 +36,7 @@ func inspectOf(kind string) *command {
 	c.name = kind + " inspect"
 	c.operands = map[string][]operand{"container": {anyContainer}, "image": {anyImage}}[kind]
 	c.short = "Display detailed information on one or more " + kind + "s"
+	c.examples = []example{{"All that is known of one " + kind + ".", "berth " + c.name + " " + map[string]string{"container": "web", "image": "box"}[kind]}}
 	noun := strings.ToUpper(kind)
 	c.args = "[OPTIONS] " + noun + " [" + noun + "...]"
 	c.build = func(s *session) ([]*option.Option, action) {

@@ -14,6 +14,10 @@ func killCommand() *command {
 		about: "Kill sends a signal, SIGKILL unless -s says otherwise, to the container's first process.",
 		min:   1, max: unlimited, mixed: true,
 		operands: []operand{liveContainer},
+		examples: []example{
+			{"End a container at once.", "berth kill web"},
+			{"Have a program read its configuration again.", "berth kill -s HUP web"},
+		},
 		build: func(s *session) ([]*option.Option, action) {
 			signal := "KILL"
 			return []*option.Option{

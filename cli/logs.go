@@ -24,6 +24,10 @@ func logsCommand() *command {
 		args: "[OPTIONS] CONTAINER", short: "Fetch the logs of a container",
 		about: "Logs prints what a container wrote: its standard output to stdout, its standard error to stderr. With -f it goes on until the container ends.",
 		min:   1, max: 1, mixed: true,
+		examples: []example{
+			{"Follow the last ten lines.", "berth logs -f -n 10 web"},
+			{"What was written in the last five minutes, with times.", "berth logs -t --since 5m web"},
+		},
 		build: func(s *session) ([]*option.Option, action) {
 			f := logsFlags{tail: "all"}
 			return []*option.Option{

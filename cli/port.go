@@ -16,6 +16,9 @@ func portCommand() *command {
 		args: "CONTAINER [PRIVATE_PORT[/PROTO]]", short: "List port mappings or a specific mapping for the container",
 		about: "Port prints where the container's ports are published on the host, one per line; of one port, which is TCP's unless it says otherwise, only the host's side. A container that does not run has none.",
 		min:   1, max: 2, mixed: true,
+		examples: []example{
+			{"Where port 80 is published.", "berth port web 80/tcp"},
+		},
 		build: func(s *session) ([]*option.Option, action) {
 			return nil, func(ctx context.Context, args []string) error { return s.port(ctx, args) }
 		},

@@ -20,6 +20,9 @@ func containerPruneCommand() *command {
 
 Filters are until=TIME (created before that time, or that long ago), label=KEY[=VALUE] and label!=KEY[=VALUE]; a container must pass all of them.`,
 		mixed: true,
+		examples: []example{
+			{"Remove what has ended more than a day ago, without a question.", "berth container prune -f --filter until=24h"},
+		},
 		build: func(s *session) ([]*option.Option, action) {
 			var filters []string
 			var force bool

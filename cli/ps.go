@@ -31,6 +31,10 @@ func psCommand() *command {
 		args: "[OPTIONS]", short: "List containers",
 		about: "Ps lists the running containers, or with -a all of them, newest first. A container whose record cannot be read is listed as broken, and keeps none of the others from being listed.",
 		mixed: true,
+		examples: []example{
+			{"The running containers.", "berth ps"},
+			{"Names and states of all containers with a label.", `berth ps -a -f label=tier=web --format 'table {{.Names}}\t{{.Status}}'`},
+		},
 		build: func(s *session) ([]*option.Option, action) {
 			var f psFlags
 			return []*option.Option{

@@ -12,6 +12,9 @@ func restartCommand() *command {
 		args: "[OPTIONS] CONTAINER [CONTAINER...]", short: "Restart one or more containers",
 		about: "Restart stops a container as stop(1) does, with its stop signal and ten seconds or what -t says, and starts it again. One that does not run is started.",
 		min:   1, max: unlimited, mixed: true,
+		examples: []example{
+			{"Restart a container, with half a minute to end.", "berth restart -t 30 web"},
+		},
 		build: func(s *session) ([]*option.Option, action) {
 			var timeout *int
 			var signal string

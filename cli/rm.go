@@ -12,6 +12,10 @@ func rmCommand() *command {
 		args: "[OPTIONS] CONTAINER [CONTAINER...]", short: "Remove one or more containers",
 		about: "Rm removes containers with what they wrote. A running one is refused unless -f is given, which kills it. With -f a container that is not there is no error.",
 		min:   1, max: unlimited, mixed: true,
+		examples: []example{
+			{"Remove containers that have ended.", "berth rm job1 job2"},
+			{"Remove all containers, also running ones.", "berth rm -f $(berth ps -aq)"},
+		},
 		build: func(s *session) ([]*option.Option, action) {
 			var force, volumes bool
 			return []*option.Option{

@@ -15,6 +15,9 @@ func rmiCommand() *command {
 		args: "[OPTIONS] IMAGE [IMAGE...]", short: "Remove one or more images",
 		about: "Rmi takes a name from an image, and removes the image with its last name. An image that a container was made from stays unless -f is given; one that a running container uses stays in any case.",
 		min:   1, max: unlimited, mixed: true,
+		examples: []example{
+			{"Remove an image.", "berth rmi debian:12"},
+		},
 		build: func(s *session) ([]*option.Option, action) {
 			var force, noPrune bool
 			return []*option.Option{

@@ -66,6 +66,13 @@ With -d a small monitor process keeps the container's output and waits for its e
 Folders that the image declares as volumes are plain folders of the container.`,
 		min: 1, max: unlimited, starts: true,
 		operands: []operand{anyImage, anyFile},
+		examples: []example{
+			{"Run one program, with nothing left behind.", "berth run --rm box echo hello"},
+			{"A shell on a terminal.", "berth run --rm -it box"},
+			{"A service in the background, with limits.", "berth run -d --name web -m 256m --cpus 1.5 --pids-limit 200 web:1"},
+			{"A confined job on a folder of the host.", "berth run --rm --read-only --tmpfs /tmp -u 1000 --cap-drop all --security-opt no-new-privileges -v /srv/data:/data:ro box ls /data"},
+			{"See each step of the start, with times.", "berth run --rm --trace box true"},
+		},
 		build: func(s *session) ([]*option.Option, action) {
 			var c creation
 			var f runFlags

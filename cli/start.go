@@ -17,6 +17,10 @@ func startCommand() *command {
 		about: "Start runs a container that was created or has ended. With -a it stays, and exits with the program's status.",
 		min:   1, max: unlimited, mixed: true,
 		operands: []operand{stoppedContainer},
+		examples: []example{
+			{"Start a container that has ended.", "berth start web"},
+			{"Start one, stay with it, and exit as it does.", "berth start -a -i job"},
+		},
 		build: func(s *session) ([]*option.Option, action) {
 			var attach, interactive bool
 			var keys string

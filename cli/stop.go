@@ -13,6 +13,9 @@ func stopCommand() *command {
 		about: "Stop sends the container's stop signal (SIGTERM unless the image or --stop-signal says otherwise) to its first process, waits ten seconds or what -t says, and then kills all of its processes.",
 		min:   1, max: unlimited, mixed: true,
 		operands: []operand{liveContainer},
+		examples: []example{
+			{"Stop containers, with half a minute to end.", "berth stop -t 30 web db"},
+		},
 		build: func(s *session) ([]*option.Option, action) {
 			var timeout *int
 			var signal string

@@ -12,6 +12,9 @@ func unpauseCommand() *command {
 		args: "CONTAINER [CONTAINER...]", short: "Unpause all processes within one or more containers",
 		about: "Unpause lets the processes of a paused container go on, and prints the container as it was typed.",
 		min:   1, max: unlimited, mixed: true,
+		examples: []example{
+			{"Let a paused container go on.", "berth unpause db"},
+		},
 		build: func(s *session) ([]*option.Option, action) {
 			return nil, func(ctx context.Context, args []string) error {
 				return s.onEach(func(b *backend, ref string) error { return b.Unpause(ctx, ref) })(args)

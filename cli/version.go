@@ -22,6 +22,9 @@ func versionCommand() *command {
 		name: "version", category: categoryOther, args: "[OPTIONS]", short: "Show the version information",
 		about: "Version prints the version of berth, of the Go it was built with, and of the running kernel.",
 		mixed: true,
+		examples: []example{
+			{"The version alone.", "berth version --format '{{.Version}}'"},
+		},
 		build: func(s *session) ([]*option.Option, action) {
 			var format string
 			return []*option.Option{option.Text(&format, "f,format", "string", "Format output: json or a Go template")},

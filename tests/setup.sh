@@ -33,6 +33,7 @@ xz xz-utils
 zsh zsh
 fish fish
 mandoc mandoc
+groff groff-base
 aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
 /usr/aarch64-linux-gnu/lib/libc.a libc6-dev-arm64-cross
 /usr/include/linux/openat2.h linux-libc-dev

@@ -62,6 +62,10 @@ func writeAll(folder string, files map[string][]byte) error {
 func pages() map[string][]byte {
 	list := map[string][]byte{}
 	for _, p := range cli.Manual() {
+		if p.SameAs != "" {
+			list[p.Name+".1"] = []byte(".so man1/" + p.SameAs + ".1\n")
+			continue
+		}
 		list[p.Name+".1"] = md2man.Render([]byte(p.Markdown))
 	}
 	list["berth-oci.8"] = md2man.Render([]byte(oci.Manual()))

@@ -3,7 +3,10 @@ package main
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -46,5 +49,36 @@ func TestCompletionIsCurrent(t *testing.T) {
 	}
 	if len(have) != len(wanted) {
 		t.Errorf("docs/completion has %d files, want %d", len(have), len(wanted))
+	}
+}
+
+// TestPagesAreWellFormed has two formatters read the pages. A second name's page
+// is one line that names another file.
+func TestPagesAreWellFormed(t *testing.T) {
+	all, files := pages(), []string(nil)
+	for name, text := range all {
+		if target, second := strings.CutPrefix(string(text), ".so man1/"); !second {
+			files = append(files, filepath.Join("..", "man", name))
+		} else if all[strings.TrimSpace(target)] == nil {
+			t.Errorf("%s is a second name of %s, which is not there", name, target)
+		}
+	}
+	slices.Sort(files)
+	for _, tool := range [][]string{{"mandoc", "-Tlint", "-Wwarning"}, {"groff", "-man", "-Tutf8", "-ww", "-z"}} {
+		if _, err := exec.LookPath(tool[0]); err != nil {
+			if os.Getenv("CI") != "" {
+				t.Errorf("%s is not installed: make setup", tool[0])
+			}
+			t.Logf("%s is not installed", tool[0])
+			continue
+		}
+		run := exec.CommandContext(t.Context(), tool[0], append(tool[1:], files...)...)
+		out, _ := run.CombinedOutput() // the status only repeats what the lines say
+		for line := range strings.Lines(string(out)) {
+			// With a date, pages that did not change would differ every day.
+			if !strings.Contains(line, "missing date") {
+				t.Errorf("%s: %s", tool[0], line)
+			}
+		}
 	}
 }
