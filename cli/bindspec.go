@@ -40,6 +40,8 @@ func (b bind) mount() specs.Mount {
 			options = append(options, readOnly)
 		case "private", "rprivate", "shared", "rshared", "slave", "rslave":
 			propagation = o
+		case "idmap":
+			options = append(options, o)
 		}
 	}
 	return specs.Mount{Type: "bind", Source: b.source, Destination: b.destination, Options: append(options, propagation)}
@@ -113,6 +115,8 @@ func volumeMode(s string) ([]string, error) {
 			kind = "access"
 		case "private", "rprivate", "shared", "rshared", "slave", "rslave":
 			kind = "propagation"
+		case "idmap":
+			kind = "ids" // the files' ids are the container's own (podman)
 		case "z", "Z":
 			kind = "label" // for SELinux, which berth does not label for
 		case "consistent", "cached", "delegated":
@@ -124,7 +128,7 @@ func volumeMode(s string) ([]string, error) {
 			return nil, fmt.Errorf("invalid mode: %s", s)
 		}
 		seen[kind] = true
-		if kind == "access" || kind == "propagation" {
+		if kind == "access" || kind == "propagation" || kind == "ids" {
 			options = append(options, mode)
 		}
 	}

@@ -28,6 +28,7 @@ type flagGroup interface {
 type creation struct {
 	identity   identityFlags
 	network    networkFlags
+	names      nameFlags
 	namespaces namespaceFlags
 	process    processFlags
 	lifecycle  lifecycleFlags
@@ -44,7 +45,7 @@ type creation struct {
 // first, as others add to what it sets, and the identity and namespaces before
 // the process, whose environment has the host name.
 func (c *creation) groups() []flagGroup {
-	return []flagGroup{&c.security, &c.identity, &c.network, &c.namespaces, &c.process, &c.lifecycle, &c.mounts, &c.memory, &c.cpu, &c.blkio, &c.log, &c.health}
+	return []flagGroup{&c.security, &c.identity, &c.network, &c.names, &c.namespaces, &c.process, &c.lifecycle, &c.mounts, &c.memory, &c.cpu, &c.blkio, &c.log, &c.health}
 }
 
 func (c *creation) options() []*option.Option {
@@ -71,6 +72,7 @@ func (c *creation) draft(ctx context.Context, s *session, b *backend, args []str
 		}
 	}
 	d := newDraft(s.env)
+	d.warn = func(text string) { fmt.Fprintf(s.err, "WARNING: %s\n", text) }
 	d.find = func(ref string) (*container.View, error) { return b.Get(ctx, ref) }
 	var err error
 	if d.ID, err = state.NewID(); err != nil {

@@ -81,7 +81,7 @@ func (f *mountFlags) apply(d *draft) error {
 		}
 	}
 	for _, b := range f.volumes {
-		if err := b.prepare(); err != nil {
+		if err := b.prepare(d); err != nil {
 			return err
 		}
 		d.setMount(b.mount(), "--volume")
@@ -120,7 +120,7 @@ func (f *mountFlags) applyMount(d *draft, m mountSpec) error {
 	if err != nil {
 		return err
 	}
-	if err := b.prepare(); err != nil {
+	if err := b.prepare(d); err != nil {
 		return err
 	}
 	d.setMount(b.mount(), "--mount")
@@ -128,7 +128,10 @@ func (f *mountFlags) applyMount(d *draft, m mountSpec) error {
 }
 
 // prepare makes sure that the source is there: -v makes a folder, as in docker.
-func (b bind) prepare() error {
+func (b bind) prepare(d *draft) error {
+	if slices.Contains(b.options, "idmap") && d.Modes.User == "" {
+		return fmt.Errorf("invalid mount config for type \"bind\": idmap at %s needs a user namespace (--userns)", b.destination)
+	}
 	_, err := os.Stat(b.source)
 	switch {
 	case err == nil:

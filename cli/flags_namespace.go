@@ -14,7 +14,7 @@ import (
 
 // namespaceFlags say whose namespaces the container has, but for the network.
 type namespaceFlags struct {
-	pid, ipc, uts, cgroup string
+	pid, ipc, uts, cgroup, user string
 }
 
 func (f *namespaceFlags) options() []*option.Option {
@@ -22,6 +22,7 @@ func (f *namespaceFlags) options() []*option.Option {
 		option.Text(&f.pid, "pid", "string", "PID namespace to use: private (the default), host, or container:<name|id>"),
 		option.Text(&f.ipc, "ipc", "string", "IPC mode to use: private (the default), shareable, none, host, or container:<name|id>"),
 		option.Text(&f.uts, "uts", "string", "UTS namespace to use: private (the default) or host"),
+		option.Text(&f.user, "userns", "string", "User namespace to use: host (the default), private, auto[:size=N], START[:SIZE], or container:<name|id>"),
 		option.Text(&f.cgroup, "cgroupns", "string", "Cgroup namespace to use: private (the default) or host"),
 	}
 }
@@ -44,7 +45,8 @@ func (f *namespaceFlags) check() error {
 	case !isMode(f.cgroup, false, "private", "host"):
 		return errors.New("--cgroupns: invalid CGROUP mode")
 	}
-	return nil
+	_, err := container.ParseUserMode(f.user)
+	return err
 }
 
 func (f *namespaceFlags) apply(d *draft) error {
@@ -61,11 +63,39 @@ func (f *namespaceFlags) apply(d *draft) error {
 	if d.Modes.Cgroup, err = d.share(specs.CgroupNamespace, f.cgroup, "--cgroupns"); err != nil {
 		return err
 	}
+	if err := f.applyUsers(d); err != nil {
+		return err
+	}
 	if err := f.applyHostname(d); err != nil {
 		return err
 	}
 	f.applyShm(d)
 	return checkSysctls(d)
+}
+
+// applyUsers gives the container ids of its own.
+func (f *namespaceFlags) applyUsers(d *draft) error {
+	mode, err := container.ParseUserMode(f.user)
+	if err != nil {
+		return err
+	}
+	if d.Modes.User, err = d.share(specs.UserNamespace, mode, "--userns"); err != nil || d.Modes.User == "" {
+		return err
+	}
+	if d.Privileged {
+		return verbatim("privileged mode is incompatible with user namespaces.  You must run the container in the host namespace when running privileged mode")
+	}
+	if container.ModeContainer(mode) != "" {
+		return nil
+	}
+	// The kernel lets nobody mount what belongs to a namespace that is another
+	// user namespace's.
+	for flag, of := range map[string]string{"--pid": d.Modes.PID, "--ipc": d.Modes.IPC, "--network": d.Network} {
+		if container.ModeContainer(of) != "" {
+			return &hintError{verbatim("conflicting options: %s container and --userns %s", flag, f.user), "join the container's user namespace as well (--userns container:<name|id>)"}
+		}
+	}
+	return nil
 }
 
 // share applies the mode of one namespace. It returns the mode to keep, with the

@@ -121,10 +121,10 @@ func describeHost(c *container.Config) hostConfig {
 	h := hostConfig{
 		LogConfig: logConfig{c.Log.Driver, map[string]string{}}, NetworkMode: c.Network, PortBindings: bindings(c.Ports),
 		RestartPolicy: restartPolicy{cmp.Or(c.Restart.Name, "no"), c.Restart.MaximumRetryCount}, AutoRemove: c.AutoRemove, Annotations: c.Spec.Annotations,
-		CgroupnsMode: cmp.Or(c.Modes.Cgroup, "private"), DNS: []string{}, DNSOptions: []string{}, DNSSearch: []string{},
+		CgroupnsMode: cmp.Or(c.Modes.Cgroup, "private"), DNS: listed(c.DNS.Servers), DNSOptions: listed(c.DNS.Options), DNSSearch: listed(c.DNS.Search), ExtraHosts: c.ExtraHosts,
 		GroupAdd: c.GroupAdd, IpcMode: cmp.Or(c.Modes.IPC, "private"), PidMode: c.Modes.PID,
 		Privileged: c.Privileged, ReadonlyRootfs: c.Spec.Root.Readonly, SecurityOpt: securityOptions(c),
-		UTSMode: c.Modes.UTS, ShmSize: container.ShmSize, Sysctls: l.Sysctl, Runtime: "berth",
+		UTSMode: c.Modes.UTS, UsernsMode: c.Modes.User, ShmSize: container.ShmSize, Sysctls: l.Sysctl, Runtime: "berth",
 		hostLimits: noLimits(), MaskedPaths: l.MaskedPaths, ReadonlyPaths: l.ReadonlyPaths,
 	}
 	for key, value := range c.Log.Opts {
@@ -159,6 +159,9 @@ func noLimits() hostLimits {
 		BlkioDeviceReadIOps: []throttleDevice{}, BlkioDeviceWriteIOps: []throttleDevice{}, Devices: []deviceMapping{}, Ulimits: []ulimit{},
 	}
 }
+
+// listed is a list that is never null.
+func listed(list []string) []string { return append([]string{}, list...) }
 
 // capabilityChanges compares with what a container gets unasked.
 func capabilityChanges(c *container.Config) (added, dropped []string) {

@@ -22,6 +22,8 @@ type mountSpec struct {
 	// recursive is docker's bind-recursive; empty is "enabled".
 	recursive string
 	tmpfs     []string
+	// idmap gives the files the container's own ids (podman).
+	idmap bool
 }
 
 // parseMount reads docker's --mount: a line of comma-separated KEY=VALUE, with
@@ -50,7 +52,7 @@ func (m *mountSpec) set(field string) error {
 	key = strings.ToLower(key)
 	if !given {
 		switch key {
-		case "readonly", "ro", "rw", "bind-nonrecursive", "volume-nocopy":
+		case "readonly", "ro", "rw", "bind-nonrecursive", "volume-nocopy", "idmap":
 			value = "true"
 		default:
 			return fmt.Errorf("invalid field '%s' must be a key=value pair", field)
@@ -71,6 +73,8 @@ func (m *mountSpec) set(field string) error {
 		m.propagation = strings.ToLower(value)
 	case "bind-nonrecursive", "bind-recursive":
 		return m.setRecursive(key, value)
+	case "idmap":
+		return setBool(&m.idmap, key, value, false)
 	case "tmpfs-size", "tmpfs-mode":
 		return m.setTmpfs(key, value)
 	case "consistency": // meant for other systems
@@ -142,7 +146,7 @@ func (m *mountSpec) check() error {
 	switch {
 	case m.kind == "bind" && len(m.tmpfs) > 0:
 		return errors.New("cannot mix 'tmpfs-*' options with mount type 'bind'")
-	case m.kind == "tmpfs" && (m.propagation != "" || m.recursive != ""):
+	case m.kind == "tmpfs" && (m.propagation != "" || m.recursive != "" || m.idmap):
 		return errors.New("cannot mix 'bind-*' options with mount type 'tmpfs'")
 	}
 	switch m.propagation {
@@ -180,6 +184,9 @@ func (m *mountSpec) bind() (bind, error) {
 	}
 	if m.propagation != "" {
 		b.options = append(b.options, m.propagation)
+	}
+	if m.idmap {
+		b.options = append(b.options, "idmap")
 	}
 	b.recursive = m.recursive
 	return b, nil

@@ -57,6 +57,8 @@ type Input struct {
 	// Gate is a FIFO that the payload waits at before it becomes the program,
 	// for a byte; empty when it does not wait.
 	Gate string
+	// MapRoot gives a root without layers the ids of the user namespace.
+	MapRoot bool
 	// NoPivot enters the root by moving it to / and chroot(2): for hosts whose
 	// root is a ramfs, which pivot_root(2) refuses.
 	NoPivot bool

@@ -40,6 +40,9 @@ type Config struct {
 	// and the image only name.
 	Ports   []Port `json:"ports,omitempty"`
 	Exposed []Port `json:"exposed,omitempty"`
+	// DNS and ExtraHosts ("NAME:ADDRESS") go into resolv.conf and hosts.
+	DNS        DNS      `json:"dns,omitzero"`
+	ExtraHosts []string `json:"extra_hosts,omitempty"`
 	// OpenStdin keeps a pipe to the payload's stdin (-i).
 	OpenStdin  bool `json:"open_stdin,omitempty"`
 	AutoRemove bool `json:"auto_remove,omitempty"`
@@ -74,6 +77,17 @@ type Config struct {
 	// steps can name it.
 	From map[string]string `json:"from,omitempty"`
 }
+
+// DNS is what a container's resolv.conf says, as far as it is not the host's.
+type DNS struct {
+	Servers []string `json:"servers,omitempty"`
+	// Search are domains; "." alone is none.
+	Search  []string `json:"search,omitempty"`
+	Options []string `json:"options,omitempty"`
+}
+
+// IsZero reports whether nothing was asked for.
+func (d DNS) IsZero() bool { return len(d.Servers)+len(d.Search)+len(d.Options) == 0 }
 
 // ImageRef is the image that a container was made from.
 type ImageRef struct {
@@ -119,6 +133,9 @@ type Live struct {
 	// Supervisor is the berth process that waits for it.
 	Supervisor state.Process `json:"supervisor"`
 	Started    time.Time     `json:"started"`
+	// Users are the ids of the host that the container's own are; nil when
+	// they are the same.
+	Users *IDRange `json:"users,omitempty"`
 	// Cgroups are the directories of the container's groups.
 	Cgroups []string `json:"cgroups,omitempty"`
 	// Exit is set at the very end, in place, for those who wait and hold the

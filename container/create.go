@@ -152,7 +152,11 @@ func (e *Engine) Plan(c *Config) (*nsenter.Plan, error) {
 	if c.Spec.Hostname == "" && c.Network != "host" && !c.Shares(specs.UTSNamespace) {
 		c.Spec.Hostname = "ID"
 	}
-	compiled, _, err := e.compile(c, false)
+	users, err := e.users(c)
+	if err != nil {
+		return nil, err
+	}
+	compiled, _, err := e.compile(c, users, false)
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +164,7 @@ func (e *Engine) Plan(c *Config) (*nsenter.Plan, error) {
 }
 
 // compile turns a Config into a plan for this host.
-func (e *Engine) compile(c *Config, detached bool) (*Compiled, Host, error) {
+func (e *Engine) compile(c *Config, users *IDRange, detached bool) (*Compiled, Host, error) {
 	parent := e.CgroupParent
 	own := true
 	if c.Spec.Linux.CgroupsPath != "" {
@@ -178,6 +182,7 @@ func (e *Engine) compile(c *Config, detached bool) (*Compiled, Host, error) {
 	if err != nil {
 		return nil, host, err
 	}
+	mapUsers(spec, users)
 	shared, err := e.join(c, spec)
 	if err != nil {
 		return nil, host, err
@@ -185,7 +190,7 @@ func (e *Engine) compile(c *Config, detached bool) (*Compiled, Host, error) {
 	limitFiles(spec.Process, host.NoFile)
 	compiled, err := Compile(Input{
 		Host: host, Spec: spec, Layers: e.layers(c), Upper: e.upperDir(c.ID), Work: e.workDir(c.ID),
-		Volatile: c.AutoRemove, Hold: e.Dirs.Run, Cgroup: path.Join(parent, c.ID), OwnCgroup: own,
+		MapRoot: users != nil, Volatile: c.AutoRemove, Hold: e.Dirs.Run, Cgroup: path.Join(parent, c.ID), OwnCgroup: own,
 		Account: detached || !c.AutoRemove, Filter: filter, Lookup: true, GroupAdd: c.GroupAdd,
 		Init: c.Init, Tied: true, Peers: shared.processes, Shm: shared.shm, From: c.From,
 	})

@@ -134,6 +134,7 @@ func mergeEnv(env, more []string) []string {
 func (x *execution) compile(ctx context.Context) error {
 	spec := *x.v.Spec
 	spec.Process = x.process()
+	mapUsers(&spec, x.v.Live.Users)
 	if err := validate(&spec); err != nil {
 		return err
 	}

@@ -21,6 +21,10 @@ type Modes struct {
 	IPC    string `json:"ipc,omitempty"`
 	UTS    string `json:"uts,omitempty"`
 	Cgroup string `json:"cgroup,omitempty"`
+	// User may also be "auto:size=N", N ids of the host that are free, and
+	// "START:SIZE", these ids. The spec has no entry for it: which ids they are
+	// is in [Live].
+	User string `json:"user,omitempty"`
 }
 
 // ModeContainer returns the container that a mode names ("container:ID"); empty

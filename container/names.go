@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -19,12 +20,17 @@ type nameFile struct {
 	content func(c *Config) ([]byte, error)
 }
 
-// nameFiles are the files of a container's network.
-func nameFiles(network string) []nameFile {
-	if network == "host" {
-		return []nameFile{{"hostname", hostname}, {"hosts", hostFile("/etc/hosts")}, {"resolv.conf", hostFile("/etc/resolv.conf")}}
+// nameFiles are the files of a container's network. Without a network, an
+// image's own resolv.conf is as good as any.
+func nameFiles(c *Config) []nameFile {
+	if c.Network == "host" {
+		return []nameFile{{"hostname", hostname}, {"hosts", hostsOfHost}, {"resolv.conf", resolvConf}}
 	}
-	return []nameFile{{"hostname", hostname}, {"hosts", localHosts}}
+	list := []nameFile{{"hostname", hostname}, {"hosts", localHosts}}
+	if !c.DNS.IsZero() {
+		list = append(list, nameFile{"resolv.conf", resolvConf})
+	}
+	return list
 }
 
 // hostname is /etc/hostname.
@@ -40,25 +46,73 @@ func hostname(c *Config) ([]byte, error) {
 }
 
 // localHosts is the /etc/hosts of a container without a network.
-func localHosts(*Config) ([]byte, error) {
-	return []byte("127.0.0.1\tlocalhost\n" +
-		"::1\tlocalhost ip6-localhost ip6-loopback\n" +
-		"fe00::\tip6-localnet\n" +
-		"ff00::\tip6-mcastprefix\n" +
-		"ff02::1\tip6-allnodes\n" +
-		"ff02::2\tip6-allrouters\n"), nil
+func localHosts(c *Config) ([]byte, error) {
+	return withHosts([]byte("127.0.0.1\tlocalhost\n"+
+		"::1\tlocalhost ip6-localhost ip6-loopback\n"+
+		"fe00::\tip6-localnet\n"+
+		"ff00::\tip6-mcastprefix\n"+
+		"ff02::1\tip6-allnodes\n"+
+		"ff02::2\tip6-allrouters\n"), c.ExtraHosts), nil
 }
 
-// hostFile copies a file of the host, for a container that shares its network.
-// A host without it has a container with an empty one.
-func hostFile(name string) func(*Config) ([]byte, error) {
-	return func(*Config) ([]byte, error) {
-		data, err := os.ReadFile(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, nil
-		}
-		return data, err
+// hostsOfHost is the /etc/hosts of a container that has the host's network.
+func hostsOfHost(c *Config) ([]byte, error) {
+	data, err := hostFile("/etc/hosts")
+	return withHosts(data, c.ExtraHosts), err
+}
+
+// withHosts adds lines for NAME:ADDRESS pairs.
+func withHosts(hosts []byte, extra []string) []byte {
+	if n := len(hosts); len(extra) > 0 && n > 0 && hosts[n-1] != '\n' {
+		hosts = append(hosts, '\n')
 	}
+	for _, pair := range extra {
+		name, address, _ := strings.Cut(pair, ":")
+		hosts = append(hosts, address+"\t"+name+"\n"...)
+	}
+	return hosts
+}
+
+// resolvConf is the host's resolv.conf, but for the kinds of lines that the
+// container has others of.
+func resolvConf(c *Config) ([]byte, error) {
+	host, err := hostFile("/etc/resolv.conf")
+	if err != nil || c.DNS.IsZero() {
+		return host, err
+	}
+	return []byte(c.DNS.over(string(host))), nil
+}
+
+// over replaces the lines of a resolv.conf that are of a kind that d has.
+func (d DNS) over(host string) string {
+	var out strings.Builder
+	for line := range strings.Lines(host) {
+		key, _, _ := strings.Cut(strings.TrimSpace(strings.ReplaceAll(line, "\t", " ")), " ")
+		own := map[string][]string{"nameserver": d.Servers, "search": d.Search, "domain": d.Search, "options": d.Options}[key]
+		if len(own) == 0 {
+			out.WriteString(strings.TrimRight(line, "\n") + "\n")
+		}
+	}
+	for _, s := range d.Servers {
+		out.WriteString("nameserver " + s + "\n")
+	}
+	if search := slices.DeleteFunc(slices.Clone(d.Search), func(s string) bool { return s == "." }); len(search) > 0 {
+		out.WriteString("search " + strings.Join(search, " ") + "\n")
+	}
+	if len(d.Options) > 0 {
+		out.WriteString("options " + strings.Join(d.Options, " ") + "\n")
+	}
+	return out.String()
+}
+
+// hostFile reads a file of the host, for a container that shares its network.
+// A host without it has a container with an empty one.
+func hostFile(name string) ([]byte, error) {
+	data, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return data, err
 }
 
 // withNames returns a copy of the spec with the mounts of the name files. What
@@ -71,7 +125,7 @@ func (e *Engine) withNames(c *Config) (*specs.Spec, error) {
 	spec, process := *c.Spec, *c.Spec.Process
 	spec.Process = &process
 	spec.Mounts = slices.Clone(spec.Mounts)
-	for _, f := range nameFiles(owner.Network) {
+	for _, f := range nameFiles(owner) {
 		dest := "/etc/" + f.name
 		if slices.ContainsFunc(spec.Mounts, func(m specs.Mount) bool {
 			d := path.Clean(m.Destination)
@@ -92,7 +146,7 @@ func (e *Engine) writeNames(c *Config) error {
 	if ModeContainer(c.Network) != "" {
 		return nil // they are the other container's
 	}
-	for _, f := range nameFiles(c.Network) {
+	for _, f := range nameFiles(c) {
 		data, err := f.content(c)
 		if err != nil {
 			return err

@@ -22,11 +22,14 @@ type peer struct {
 	idle string
 }
 
+const idleUsers = "cannot join user namespace of a non running container: %s"
+
 // peers lists the namespaces that a container has of others.
 func (c *Config) peers() []peer {
 	list := []peer{
 		{specs.PIDNamespace, ModeContainer(c.Modes.PID), "cannot join PID of a non running container: %s"},
 		{specs.IPCNamespace, ModeContainer(c.Modes.IPC), "can't join IPC of container %[1]s: container %[1]s is not running"},
+		{specs.UserNamespace, ModeContainer(c.Modes.User), idleUsers},
 		{specs.NetworkNamespace, ModeContainer(c.Network), "cannot join network of a non running container: %s"},
 	}
 	return slices.DeleteFunc(list, func(p peer) bool { return p.id == "" })

@@ -30,6 +30,9 @@ func (c *compiler) root() error {
 			return fmt.Errorf("root.path: empty")
 		}
 		c.asm.Folder(c.in.Spec.Root.Path, c.in.Spec.Linux.RootfsPropagation, c.from("root.path"))
+		if c.in.MapRoot {
+			c.asm.MapRoot(c.from("root.path"))
+		}
 		return nil
 	}
 	return c.asm.Overlay(c.in.Layers, c.in.Upper, c.in.Work, c.in.Volatile, c.in.Host.Kernel)

@@ -158,6 +158,9 @@ func (s *supervisor) announce(ctx context.Context) error {
 			return err
 		}
 	}
+	if s.c.Modes.User != "" {
+		return s.claimUsers(ctx)
+	}
 	return state.WriteJSON(s.e.livePath(s.c.ID), &s.live, state.Fast)
 }
 
@@ -223,7 +226,7 @@ func (s *supervisor) recordSpecLater() (stop func()) {
 
 // compile makes the plan and notes the cgroups that it will make.
 func (s *supervisor) compile(context.Context) error {
-	compiled, host, err := s.e.compile(s.c, s.detached)
+	compiled, host, err := s.e.compile(s.c, s.live.Users, s.detached)
 	if err != nil {
 		return err
 	}

@@ -108,6 +108,11 @@ func (a *Assembly) Folder(dir, propagation, from string) {
 	a.host(setattr(nsenter.Host, a.Root, true, 0, 0, prop).On("/").For(from, why))
 }
 
+// MapRoot gives the root that Folder made the ids of the container's user
+// namespace, so that its files belong to the container's users. What is mounted
+// below it stays as it is.
+func (a *Assembly) MapRoot(from string) { a.mapIDs(a.Root, a.users.ns, false, "/", from) }
+
 // clone returns a step that copies the mount at a host path.
 func (a *Assembly) clone(dir string, recursive bool) nsenter.Step {
 	flags := uint(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC)
