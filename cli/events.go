@@ -73,7 +73,7 @@ func eventsCommand() *command {
 		build: func(s *session) ([]*option.Option, action) {
 			var f eventsFlags
 			return []*option.Option{
-				option.List(&f.filters, "f,filter", "filter", "Filter output based on conditions provided"),
+				filterOption(&f.filters),
 				option.Text(&f.format, "format", "string", "Format output: json, or a Go template"),
 				option.Text(&f.since, "since", "string", "Show all events created since timestamp"),
 				option.Text(&f.until, "until", "string", "Stream events until this timestamp"),

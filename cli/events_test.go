@@ -88,7 +88,7 @@ func TestEventsRefuses(t *testing.T) {
 		want string
 	}{
 		{[]string{"-f", "colour=red"}, 1, "Error: invalid filter 'colour'\n"},
-		{[]string{"-f", "type"}, 1, "bad format of filter"},
+		{[]string{"-f", "type"}, 125, "bad format of filter (expected name=value)"},
 		{[]string{"--since", "never"}, 1, `invalid value for "since": failed to parse value as time or duration: "never"`},
 		{[]string{"--until", "never"}, 1, `invalid value for "until": `},
 		{[]string{"--since", "1m", "--until", "2m"}, 1, "`since` time (1m) cannot be after `until` time (2m)"},

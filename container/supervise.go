@@ -342,14 +342,16 @@ func (s *supervisor) settle(ctx context.Context, x Exit) error {
 	return errors.Join(errs...)
 }
 
-// finish makes the end known: durably, and to those who hold the record open.
+// finish makes the end known: durably, and to those who hold the record open. An
+// end that cannot be recorded, because the disk is full, stays in the live
+// record, which has the room for it.
 func (e *Engine) finish(c *Config, live *Live) error {
-	var errs []error
+	var recorded error
 	if !c.AutoRemove {
-		errs = append(errs, state.WriteJSON(e.exitPath(c.ID), live.Exit, state.Durable))
+		recorded = state.WriteJSON(e.exitPath(c.ID), live.Exit, state.Durable)
 	}
-	errs = append(errs, e.tellWaiters(c.ID, live))
-	if !c.AutoRemove && !live.Again {
+	errs := []error{recorded, e.tellWaiters(c.ID, live)}
+	if !c.AutoRemove && !live.Again && recorded == nil {
 		if err := os.Remove(e.livePath(c.ID)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			errs = append(errs, err)
 		}

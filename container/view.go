@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -73,12 +74,36 @@ func (e *Engine) viewOf(ctx context.Context, id string, started bool) (*View, er
 	if err != nil {
 		return nil, err
 	}
+	if live != nil && live.Exit != nil {
+		exit = live.Exit
+		e.keepExit(ctx, c, live)
+	}
 	v := &View{Config: c, Exit: exit, Status: Created}
 	if exit != nil {
 		v.Status = Exited
 	}
 	v.Health = e.health(v)
 	return v, nil
+}
+
+// keepExit records an end that found the disk full when it came. It is tried at
+// every look, and nobody's errand: until it works the live record is kept.
+func (e *Engine) keepExit(ctx context.Context, c *Config, seen *Live) {
+	if seen.Supervisor.AliveIn(e.self.BootID) {
+		return // it is about to
+	}
+	lock, err := e.lock(ctx, c.ID)
+	if err != nil {
+		return
+	}
+	defer unlock(lock)
+	live, err := e.loadLive(c.ID)
+	if err != nil || live == nil || live.Exit == nil || live.Supervisor != seen.Supervisor {
+		return
+	}
+	if state.WriteJSON(e.exitPath(c.ID), live.Exit, state.Durable) == nil {
+		_ = os.Remove(e.livePath(c.ID))
+	}
 }
 
 // settleUnrecorded clears up after a command that died while it made a
