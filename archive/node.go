@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -102,11 +103,48 @@ func (n node) xattr(name string) (value string, ok bool, err error) {
 	}
 }
 
+// openIn opens a path in a tree by rules of openat2(2).
+func openIn(root *os.File, p string, flags, resolve uint64) (int, error) {
+	if p == "" {
+		p = "."
+	}
+	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: resolve}
+	for tries := 0; ; tries++ {
+		fd, err := unix.Openat2(int(root.Fd()), p, &how)
+		// EAGAIN: a rename or mount raced with the walk anywhere on the system; the
+		// walk is tried again, but not for ever when somebody makes sure of races.
+		if err != unix.EINTR && (err != unix.EAGAIN || tries > 10_000) {
+			return fd, err
+		}
+	}
+}
+
 // retry repeats a call that a signal interrupted.
 func retry(call func() error) error {
 	for {
 		if err := call(); err != unix.EINTR {
 			return err
+		}
+	}
+}
+
+// xattrs lists the names of the extended attributes.
+func (n node) xattrs() ([]string, error) {
+	buf := make([]byte, 1024)
+	for {
+		size, err := unix.Listxattr(n.path(), buf)
+		switch err {
+		case nil:
+			names := strings.FieldsFunc(string(buf[:size]), func(r rune) bool { return r == 0 })
+			slices.Sort(names)
+			return names, nil
+		case unix.EINTR:
+		case unix.ERANGE:
+			buf = make([]byte, 64<<10) // XATTR_LIST_MAX
+		case unix.ENOTSUP:
+			return nil, nil
+		default:
+			return nil, fmt.Errorf("listxattr: %w", err)
 		}
 	}
 }

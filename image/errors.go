@@ -1,6 +1,10 @@
 package image
 
-import "errors"
+import (
+	"errors"
+
+	"berth/archive"
+)
 
 // Sentinels of this package; match them with errors.Is.
 var (
@@ -10,9 +14,9 @@ var (
 	ErrCorrupt = errors.New("image store content is damaged")
 	// ErrHostileEntry: a layer entry tries to leave the layer, or cannot exist in
 	// one. The error around it names the entry.
-	ErrHostileEntry = errors.New("layer entry refused")
+	ErrHostileEntry = archive.ErrHostile
 	// ErrLayerTooBig: a layer exceeds the limits against bombs.
-	ErrLayerTooBig = errors.New("layer exceeds its limits")
+	ErrLayerTooBig = archive.ErrTooBig
 	// ErrConflict: the image is in use or has other names; docker's text is in the
 	// error around it.
 	ErrConflict = errors.New("conflict")

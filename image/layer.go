@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"berth/archive"
 	"berth/state"
 
 	"golang.org/x/sys/unix"
@@ -53,7 +54,7 @@ type stage struct {
 	dir      string
 	blob     Descriptor
 	diffID   Digest
-	unpacked Unpacked
+	unpacked archive.Unpacked
 }
 
 func (s *Store) newStage() (*stage, error) {
@@ -82,7 +83,7 @@ func (st *stage) discard() error { return state.RemoveTree(st.dir) }
 // for that, for no work is cheaper than work not done and every tool reads all
 // three; a bzip2 stream is stored as the tar inside it.
 func (st *stage) receive(ctx context.Context, r io.Reader, limits Limits) error {
-	limits = limits.withDefaults()
+	limits = limits.OrDefaults()
 	in := &countingReader{r: r}
 	br := bufio.NewReaderSize(in, aheadSize)
 	kind, err := detectCompression(br)
@@ -123,7 +124,7 @@ func (st *stage) receive(ctx context.Context, r io.Reader, limits Limits) error 
 		plainTar = io.TeeReader(plainTar, content)
 	}
 	ahead := newReadAhead(plainTar)
-	st.unpacked, err = unpackTar(ctx, ahead, tree, limits)
+	st.unpacked, err = archive.Unpack(ctx, ahead, tree, limits)
 	ahead.stop()
 	if err != nil {
 		return err

@@ -17,10 +17,12 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"berth/archive"
 )
 
 // unpackInto unpacks a tar into a fresh folder beside a canary and returns it.
-func unpackInto(t testing.TB, b []byte, limits Limits) (string, Unpacked, error) {
+func unpackInto(t testing.TB, b []byte, limits Limits) (string, archive.Unpacked, error) {
 	t.Helper()
 	root := t.TempDir() + "/tree"
 	if err := os.Mkdir(root, 0o755); err != nil {
@@ -31,7 +33,7 @@ func unpackInto(t testing.TB, b []byte, limits Limits) (string, Unpacked, error)
 		t.Fatal(err)
 	}
 	defer f.Close()
-	out, err := unpackTar(t.Context(), bytes.NewReader(b), f, limits)
+	out, err := archive.Unpack(t.Context(), bytes.NewReader(b), f, limits)
 	return root, out, err
 }
 
@@ -97,7 +99,7 @@ func mode(e *tarEntry, bits int64, uid, gid int) *tarEntry {
 }
 
 func attr(e *tarEntry, name, value string) *tarEntry {
-	e.PAXRecords = map[string]string{xattrRecord + name: value}
+	e.PAXRecords = map[string]string{"SCHILY.xattr." + name: value}
 	return e
 }
 
@@ -302,7 +304,7 @@ func TestHostileEntries(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer f.Close()
-			_, err = unpackTar(t.Context(), bytes.NewReader(makeTar(t, tt.entries...)), f, Limits{})
+			_, err = archive.Unpack(t.Context(), bytes.NewReader(makeTar(t, tt.entries...)), f, Limits{})
 			if err == nil {
 				t.Fatal("accepted")
 			}
@@ -438,7 +440,7 @@ func FuzzUnpack(f *testing.F) {
 			t.Fatal(err)
 		}
 		defer root.Close()
-		_, _ = unpackTar(t.Context(), bytes.NewReader(b), root, Limits{Entries: 1000, Bytes: 16 << 20})
+		_, _ = archive.Unpack(t.Context(), bytes.NewReader(b), root, Limits{Entries: 1000, Bytes: 16 << 20})
 		if after := manifestOutside(t, outside); !slices.Equal(before, after) {
 			t.Errorf("outside changed:\n%v\n%v", before, after)
 		}

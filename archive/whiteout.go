@@ -1,4 +1,4 @@
-package image
+package archive
 
 import (
 	"fmt"
@@ -18,11 +18,11 @@ const (
 // whiteout records a deletion the way overlayfs does: a character device 0:0 in
 // place of the path, or an attribute on a directory that hides all below it. It
 // concerns lower layers only, so what this layer itself put there stays.
-func (u *unpacker) whiteout(dir, base string) error {
+func (u *extractor) whiteout(dir, base string) error {
 	name := strings.TrimPrefix(base, whiteoutPrefix)
 	meta := strings.HasPrefix(base, whiteoutMeta) && base != whiteoutOpaque
 	if name == "" || name == "." || name == ".." {
-		return fmt.Errorf("%w: whiteout of %q", ErrHostileEntry, name)
+		return fmt.Errorf("%w: whiteout of %q", ErrHostile, name)
 	}
 	parent, err := u.openDir(dir)
 	if err != nil || meta {
@@ -48,7 +48,7 @@ func (u *unpacker) whiteout(dir, base string) error {
 
 // whiteoutExisting: a file hides what is below it anyway, a directory must be
 // told to.
-func (u *unpacker) whiteoutExisting(parent int, p, name string) error {
+func (u *extractor) whiteoutExisting(parent int, p, name string) error {
 	var st unix.Stat_t
 	if err := unix.Fstatat(parent, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return fmt.Errorf("stat %q: %w", p, err)
@@ -59,7 +59,7 @@ func (u *unpacker) whiteoutExisting(parent int, p, name string) error {
 	return nil
 }
 
-func (u *unpacker) removeWhiteout(parent int, p, base string) error {
+func (u *extractor) removeWhiteout(parent int, p, base string) error {
 	if err := unix.Unlinkat(parent, base, 0); err != nil {
 		return fmt.Errorf("unlink %q: %w", p, err)
 	}

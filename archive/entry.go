@@ -1,0 +1,432 @@
+package archive
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// holeSize is the unit, in bytes, in which runs of zeros become holes. Files in
+// layers are rarely sparse on purpose; one that expands from nothing should not
+// fill the disk.
+const holeSize = 64 << 10
+
+// xattrRecord is the PAX key prefix under which tars carry extended attributes.
+const xattrRecord = "SCHILY.xattr."
+
+// top is the entry of the base itself. A layer's is the root of what it becomes
+// part of; where a copy goes, there is a directory already.
+func (u *extractor) top(h *tar.Header) error {
+	if u.resolve != inLayer {
+		return nil
+	}
+	n, err := openNode(int(u.root.Fd()), ".")
+	if err != nil {
+		return err
+	}
+	defer n.close()
+	u.later("", n, h, true)
+	return nil
+}
+
+// later notes a directory for finishDirs.
+func (u *extractor) later(p string, n node, h *tar.Header, kept bool) {
+	u.dirs[p] = pending{h: h, dev: n.st.Dev, ino: n.st.Ino, kept: kept}
+}
+
+// directory makes or keeps the directory at p. Its metadata waits for finishDirs.
+func (u *extractor) directory(parent int, p, base string, h *tar.Header) error {
+	err := unix.Mkdirat(parent, base, 0o700)
+	if err == unix.EEXIST {
+		var n node
+		if n, err = openNode(parent, base); err != nil {
+			return err
+		}
+		defer n.close()
+		if n.isDir() {
+			earlier, again := u.dirs[p]
+			u.later(p, n, h, !u.implicit[p] && (!again || earlier.kept))
+			return nil
+		}
+		// A directory in place of a whiteout must still hide what is below.
+		opaque := u.whiteouts[p]
+		if err := u.clear(parent, p, base, h); err != nil {
+			return err
+		}
+		err = unix.Mkdirat(parent, base, 0o700)
+		if err == nil && opaque {
+			err = setOpaque(parent, base)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("mkdir %q: %w", p, err)
+	}
+	n, err := openNode(parent, base)
+	if err != nil {
+		return err
+	}
+	defer n.close()
+	if !n.isDir() {
+		return fmt.Errorf("mkdir %q: %w", p, errSwapped)
+	}
+	u.later(p, n, h, false)
+	return nil
+}
+
+// leaf makes anything that is no directory, in place of what may be there.
+func (u *extractor) leaf(ctx context.Context, parent int, p, base string, h *tar.Header, data io.Reader) error {
+	if h.Typeflag == tar.TypeLink {
+		return u.hardlink(parent, p, base, h)
+	}
+	fd, err := u.create(parent, base, h)
+	if err == unix.EEXIST {
+		err = u.clear(parent, p, base, h)
+		if errors.Is(err, unix.EBUSY) && isRegular(h) {
+			return u.overwrite(ctx, parent, p, base, data)
+		}
+		if err != nil {
+			return err
+		}
+		fd, err = u.create(parent, base, h)
+	}
+	if err != nil {
+		return fmt.Errorf("create %q: %w", p, err)
+	}
+	if fd < 0 {
+		return u.special(parent, p, base, h)
+	}
+	err = u.copyData(ctx, fd, p, data)
+	if err == nil {
+		err = u.metadata(fd, p, h, false)
+	}
+	if e := unix.Close(fd); err == nil && e != nil {
+		err = fmt.Errorf("close %q: %w", p, e)
+	}
+	return err
+}
+
+// errSwapped is a tree that somebody changes under the extractor's hands.
+var errSwapped = errors.New("it was replaced by something else just now")
+
+// special applies the metadata of what is no file to write to.
+func (u *extractor) special(parent int, p, base string, h *tar.Header) error {
+	n, err := openNode(parent, base)
+	if err != nil {
+		return err
+	}
+	defer n.close()
+	if n.kind() != kindOf(h) {
+		return fmt.Errorf("create %q: %w", p, errSwapped)
+	}
+	return u.metadata(n.fd, p, h, false)
+}
+
+// overwrite writes into a file that cannot be replaced because something is
+// mounted there: a file of the host. It stays the host's.
+func (u *extractor) overwrite(ctx context.Context, parent int, p, base string, data io.Reader) error {
+	n, err := openNode(parent, base)
+	if err != nil {
+		return err
+	}
+	defer n.close()
+	if n.kind() != unix.S_IFREG {
+		return fmt.Errorf("write %q: %w", p, unix.EBUSY)
+	}
+	fd, err := unix.Open(n.path(), unix.O_WRONLY|unix.O_TRUNC|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open %q: %w", p, err)
+	}
+	err = u.copyData(ctx, fd, p, data)
+	if e := unix.Close(fd); err == nil && e != nil {
+		err = fmt.Errorf("close %q: %w", p, e)
+	}
+	return err
+}
+
+func isRegular(h *tar.Header) bool {
+	return h.Typeflag == tar.TypeReg || h.Typeflag == tar.TypeCont || h.Typeflag == tar.TypeGNUSparse
+}
+
+// kindOf is the type of file that a header describes.
+func kindOf(h *tar.Header) uint32 {
+	switch h.Typeflag {
+	case tar.TypeDir:
+		return unix.S_IFDIR
+	case tar.TypeSymlink:
+		return unix.S_IFLNK
+	case tar.TypeFifo:
+		return unix.S_IFIFO
+	case tar.TypeChar:
+		return unix.S_IFCHR
+	case tar.TypeBlock:
+		return unix.S_IFBLK
+	}
+	return unix.S_IFREG
+}
+
+// create makes the inode and returns a handle to write to for a regular file, -1
+// for all else.
+func (u *extractor) create(parent int, base string, h *tar.Header) (int, error) {
+	switch h.Typeflag {
+	case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse:
+		return unix.Openat(parent, base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	case tar.TypeSymlink:
+		if strings.IndexByte(h.Linkname, 0) >= 0 {
+			return -1, fmt.Errorf("%w: NUL in link target", ErrHostile)
+		}
+		return -1, unix.Symlinkat(h.Linkname, parent, base)
+	case tar.TypeFifo:
+		return -1, unix.Mknodat(parent, base, unix.S_IFIFO, 0)
+	case tar.TypeChar:
+		return -1, unix.Mknodat(parent, base, unix.S_IFCHR, deviceNumber(h))
+	case tar.TypeBlock:
+		return -1, unix.Mknodat(parent, base, unix.S_IFBLK, deviceNumber(h))
+	}
+	return -1, fmt.Errorf("%w: entry type %q is not known", ErrHostile, h.Typeflag)
+}
+
+func deviceNumber(h *tar.Header) int {
+	return int(unix.Mkdev(uint32(h.Devmajor), uint32(h.Devminor)))
+}
+
+// hardlink links p to an earlier entry. The target's directory is opened by the
+// rules of every other path, and the last component is never followed, so a link
+// to a symbolic link is a second name of that link.
+func (u *extractor) hardlink(parent int, p, base string, h *tar.Header) error {
+	target, err := u.policy.path(h.Linkname)
+	if err != nil {
+		return fmt.Errorf("hard link target: %w", err)
+	}
+	if target == p || target == "" || strings.HasPrefix(p, target+"/") {
+		return fmt.Errorf("%w: hard link to itself or to a directory above it", ErrHostile)
+	}
+	dir, name := splitPath(target)
+	from, err := u.open(dir)
+	if err == unix.ELOOP {
+		return fmt.Errorf("%w: hard link target %q leads through a symbolic link", ErrHostile, target)
+	}
+	if err != nil {
+		return fmt.Errorf("open directory of hard link target %q: %w", target, err)
+	}
+	defer unix.Close(from)
+	if u.whiteouts[target] {
+		return fmt.Errorf("%w: hard link to %q, which this layer deletes", ErrHostile, target)
+	}
+	err = unix.Linkat(from, name, parent, base, 0)
+	if err == unix.EEXIST {
+		if err := u.clear(parent, p, base, h); err != nil {
+			return err
+		}
+		err = unix.Linkat(from, name, parent, base, 0)
+	}
+	if err != nil {
+		return fmt.Errorf("link %q to %q: %w", p, target, err)
+	}
+	return nil
+}
+
+// copyData writes a file's content, leaving holes where it is zero.
+func (u *extractor) copyData(ctx context.Context, fd int, p string, data io.Reader) error {
+	var size int64
+	hole := false
+	for {
+		n, err := io.ReadFull(data, u.buf)
+		if n > 0 {
+			var e error
+			if hole, e = u.writeBlock(fd, p, u.buf[:n]); e != nil {
+				return e
+			}
+			size += int64(n)
+		}
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			// io.ReadFull says ErrUnexpectedEOF for a short last block, and so does the
+			// tar reader for an archive that is cut: the next read tells them apart.
+			if _, cut := data.Read(u.buf[:1]); cut != nil && cut != io.EOF {
+				return fmt.Errorf("read content of %q: %w", p, cut)
+			}
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("read content of %q: %w", p, err)
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	if hole {
+		if err := unix.Ftruncate(fd, size); err != nil {
+			return fmt.Errorf("truncate %q: %w", p, err)
+		}
+	}
+	return nil
+}
+
+// writeBlock writes a block, or passes over it when that leaves a hole.
+func (u *extractor) writeBlock(fd int, p string, b []byte) (hole bool, err error) {
+	if hole = len(b) == holeSize && bytes.Equal(b, u.zero); hole {
+		if _, err := unix.Seek(fd, int64(len(b)), io.SeekCurrent); err != nil {
+			return hole, fmt.Errorf("seek %q: %w", p, err)
+		}
+	} else if err := writeAll(fd, b); err != nil {
+		return hole, fmt.Errorf("write %q: %w", p, err)
+	}
+	u.out.Size += int64(len(b))
+	return hole, u.checkExpansion()
+}
+
+// checkExpansion catches sparse entries, which claim any size in a short tar.
+func (u *extractor) checkExpansion() error {
+	if u.limits.Bytes == 0 {
+		return nil
+	}
+	if u.out.Size > u.limits.Bytes || u.out.Size > u.limits.RatioAfter && u.out.Size/u.limits.Ratio > u.in.n {
+		return fmt.Errorf("%w: %d bytes of tar expand to %d bytes of files", ErrTooBig, u.in.n, u.out.Size)
+	}
+	return nil
+}
+
+func writeAll(fd int, b []byte) error {
+	for len(b) > 0 {
+		n, err := unix.Write(fd, b)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// metadata applies owner, attributes, mode and times, in this order: chown drops
+// setuid bits and file capabilities, and writing an attribute may change times.
+// A new owner gets neither of the two: they were the old one's to give.
+func (u *extractor) metadata(fd int, p string, h *tar.Header, kept bool) error {
+	at, mode, drop := fdPath(fd), uint32(h.Mode)&0o7777, ""
+	o, err := u.policy.owner(h, kept)
+	if err != nil {
+		return err
+	}
+	if o.change {
+		if err := unix.Fchownat(fd, "", o.uid, o.gid, unix.AT_EMPTY_PATH); err != nil {
+			return fmt.Errorf("chown %q to %d:%d: %w", p, o.uid, o.gid, err)
+		}
+	}
+	if o.disowned && h.Typeflag != tar.TypeDir {
+		mode, drop = mode&0o1777, capabilityXattr
+	}
+	if err := u.xattrs(at, p, h, drop); err != nil {
+		return err
+	}
+	if h.Typeflag != tar.TypeSymlink {
+		if err := unix.Chmod(at, mode); err != nil {
+			return fmt.Errorf("chmod %q: %w", p, err)
+		}
+	}
+	times := []unix.Timespec{timespec(h.AccessTime, h.ModTime), timespec(h.ModTime, h.ModTime)}
+	if err := unix.UtimesNanoAt(unix.AT_FDCWD, at, times, 0); err != nil {
+		return fmt.Errorf("set times of %q: %w", p, err)
+	}
+	return nil
+}
+
+func timespec(t, otherwise time.Time) unix.Timespec {
+	if t.IsZero() {
+		t = otherwise
+	}
+	if t.IsZero() {
+		t = time.Unix(0, 0)
+	}
+	return unix.Timespec{Sec: t.Unix(), Nsec: int64(t.Nanosecond())}
+}
+
+// xattrs sets what the tar carries. overlayfs' own attributes are left out: in a
+// lower directory they would redirect or hide other files of the image.
+func (u *extractor) xattrs(at, p string, h *tar.Header, drop string) error {
+	var names []string
+	for key := range h.PAXRecords {
+		if name, ok := strings.CutPrefix(key, xattrRecord); ok && !isOverlayXattr(name) && name != drop {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		err := unix.Setxattr(at, name, []byte(h.PAXRecords[xattrRecord+name]), 0)
+		switch err {
+		case nil:
+		case unix.ENOTSUP, unix.EPERM:
+			// This filesystem or kind of file has no room for it.
+			u.out.DroppedXattrs = append(u.out.DroppedXattrs, p+": "+name)
+		default:
+			return fmt.Errorf("set attribute %s of %q: %w", name, p, err)
+		}
+	}
+	return nil
+}
+
+func isOverlayXattr(name string) bool {
+	return strings.HasPrefix(name, "trusted.overlay.") || strings.HasPrefix(name, "user.overlay.")
+}
+
+// setXattr goes through /proc because no older kernel has setxattrat(2); base
+// itself is never followed.
+func setXattr(parent int, base, name, value string) error {
+	if base == "" {
+		base = "."
+	}
+	at := "/proc/self/fd/" + strconv.Itoa(parent) + "/" + base
+	return unix.Lsetxattr(at, name, []byte(value), 0)
+}
+
+// finishDirs applies the metadata of directories once their content is complete.
+func (u *extractor) finishDirs() error {
+	for p := range u.implicit {
+		if _, described := u.dirs[p]; !described {
+			u.out.Implicit = append(u.out.Implicit, p)
+		}
+	}
+	slices.Sort(u.out.Implicit)
+	for p, d := range u.dirs {
+		if err := u.finishDir(p, d); err != nil {
+			return fmt.Errorf("unpack %q: %w", d.h.Name, err)
+		}
+	}
+	return nil
+}
+
+// finishDir applies the metadata of one directory, unless something else has
+// taken its name meanwhile.
+func (u *extractor) finishDir(p string, d pending) error {
+	dir, base := splitPath(p)
+	parent, err := u.openDir(dir)
+	if err != nil {
+		return err
+	}
+	if p == "" {
+		// A directory reached through itself: "." works with every *at call.
+		base = "."
+	}
+	n, err := openNode(parent, base)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer n.close()
+	if n.st.Dev != d.dev || n.st.Ino != d.ino {
+		return nil
+	}
+	return u.metadata(n.fd, p, d.h, d.kept)
+}
