@@ -70,6 +70,7 @@ type sessions interface {
 // files reads and writes what is in containers.
 type files interface {
 	Diff(ctx context.Context, ref string) ([]archive.Change, error)
+	Export(ctx context.Context, ref string, w io.Writer, notice func(string)) error
 }
 
 // planner shows what would be done.

@@ -7,7 +7,7 @@ func commands() []*command {
 		runCommand(), createCommand(), startCommand(), stopCommand(), restartCommand(), killCommand(), rmCommand(),
 		pauseCommand(), unpauseCommand(), renameCommand(), containerPruneCommand(),
 		psCommand(), portCommand(), logsCommand(), execCommand(), attachCommand(), inspectCommand(), inspectOf("container"), inspectOf("image"), waitCommand(),
-		diffCommand(),
+		diffCommand(), exportCommand(),
 		eventsCommand(),
 		healthcheckCommand(),
 		importCommand(), imagesCommand(), rmiCommand(),

@@ -54,7 +54,10 @@ func (e *Engine) changes(ctx context.Context, c *Config) ([]archive.Change, erro
 	return archive.Compare(ctx, old, now, upper)
 }
 
+// pathFlags open a folder as the root of a tree.
+const pathFlags = unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC
+
 // openFolder opens one of berth's own folders as the root of a tree.
 func openFolder(dir string) (*os.File, error) {
-	return os.OpenFile(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	return os.OpenFile(dir, pathFlags|unix.O_NOFOLLOW, 0)
 }
