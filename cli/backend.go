@@ -23,6 +23,7 @@ type backend struct {
 	lifecycle
 	sessions
 	planner
+	observer
 	files
 	bundles bundlePlanner
 	images  imageStore
@@ -71,6 +72,11 @@ type sessions interface {
 type files interface {
 	Diff(ctx context.Context, ref string) ([]archive.Change, error)
 	Export(ctx context.Context, ref string, w io.Writer, notice func(string)) error
+}
+
+// observer looks at what runs.
+type observer interface {
+	Stats(ctx context.Context, v *container.View) (container.Stats, error)
 }
 
 // planner shows what would be done.

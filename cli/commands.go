@@ -8,7 +8,7 @@ func commands() []*command {
 		pauseCommand(), unpauseCommand(), renameCommand(), containerPruneCommand(),
 		psCommand(), portCommand(), logsCommand(), execCommand(), attachCommand(), inspectCommand(), inspectOf("container"), inspectOf("image"), waitCommand(),
 		diffCommand(), exportCommand(),
-		eventsCommand(),
+		eventsCommand(), statsCommand(),
 		healthcheckCommand(),
 		importCommand(), imagesCommand(), rmiCommand(),
 		explainCommand(), bundlesCommand(), versionCommand(), completionCommand(),

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -40,6 +41,8 @@ type world struct {
 	exit container.Exit
 	code int
 	err  error
+	// stats are the answers for each container, in turn; the last one stays.
+	stats map[string][]container.Stats
 	// events are those on record.
 	events []events.Event
 }
@@ -249,10 +252,10 @@ func (w *world) called(t *testing.T, program string, args ...string) result {
 		Version:   "1.2.3",
 	})
 	var out, errs bytes.Buffer
-	s.out, s.err = &out, &errs
+	s.out, s.err, s.tick = &out, &errs, time.Millisecond
 	s.open = func() (*backend, error) {
 		return &backend{
-			lookup: w, lifecycle: w, sessions: w, planner: w, files: w,
+			lookup: w, lifecycle: w, sessions: w, planner: w, observer: w, files: w,
 			bundles: plannedBundle{w}, images: w.images, events: fakeEvents{w},
 			trace: func(func(*nsenter.Plan, []nsenter.Result), string) {},
 		}, nil

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	urfave "github.com/urfave/cli/v2"
 
@@ -46,6 +47,8 @@ type session struct {
 	// out and err are stdio's Out and Err for text.
 	out, err io.Writer
 	env      func(string) (string, bool)
+	// tick is how often a live picture is drawn.
+	tick time.Duration
 	// open gives access to containers and images. Commands that need neither
 	// never call it.
 	open func() (*backend, error)
@@ -63,7 +66,7 @@ func Main(ctx context.Context, p Process) int {
 func newSession(p Process) *session {
 	s := &session{
 		program: "berth", words: words{flag: "Error: ", misuse: "Error: ", failure: "Error: "},
-		version: p.Version, stdio: p.Stdio, out: p.Stdio.Out, err: p.Stdio.Err, env: p.LookupEnv,
+		version: p.Version, stdio: p.Stdio, out: p.Stdio.Out, err: p.Stdio.Err, env: p.LookupEnv, tick: time.Second,
 	}
 	if len(p.Args) > 0 && filepath.Base(p.Args[0]) == "docker" && s.getenv("BERTH_MODE") == "" {
 		s.program = "docker"
@@ -91,7 +94,7 @@ func openBackend(getenv func(string) string, stderr *os.File) (*backend, error) 
 	}
 	engine := container.New(dirs)
 	return &backend{
-		lookup: engine, lifecycle: engine, sessions: engine, planner: engine, files: engine,
+		lookup: engine, lifecycle: engine, sessions: engine, planner: engine, observer: engine, files: engine,
 		bundles: bundlePlans(dirs, getenv), images: image.Open(dirs), events: engine.Events(), dirs: dirs,
 		trace: func(to func(*nsenter.Plan, []nsenter.Result), format string) {
 			engine.Trace, engine.MonitorEnv, engine.MonitorStderr = to, []string{traceEnv + "=" + format}, stderr

@@ -14,6 +14,7 @@ import (
 type settings struct {
 	PsFormat     string `json:"psFormat"`
 	ImagesFormat string `json:"imagesFormat"`
+	StatsFormat  string `json:"statsFormat"`
 	DetachKeys   string `json:"detachKeys"`
 }
 
