@@ -69,6 +69,10 @@ func eventsCommand() *command {
 		name: "events", category: categoryOther, group: "system", groupNames: []string{"events"},
 		args: "[OPTIONS]", short: "Get real time events",
 		about: "Events prints what happens to containers, images, networks and volumes, as it happens, until it is interrupted. With --since it begins with what has happened since then; with --until it ends at that time, at once if that has passed.\n\nThe last few thousand events since the boot are kept. Filters are by container, image, network and volume (an ID, a name, or the beginning of one; an image's without its tag, too), event, type and label. Different keys must all match, and one of several values of the same key; labels must all match.",
+		examples: []example{
+			{"Follow how containers end.", "berth events -f type=container -f event=die"},
+			{"What happened to one container in the last hour, as JSON.", "berth events --since 1h --until 0s -f container=web --format json"},
+		},
 		mixed: true,
 		build: func(s *session) ([]*option.Option, action) {
 			var f eventsFlags
