@@ -55,6 +55,7 @@ type lifecycle interface {
 	Pause(ctx context.Context, ref string) error
 	Unpause(ctx context.Context, ref string) error
 	Rename(ctx context.Context, ref, name string) error
+	Update(ctx context.Context, ref string, change func(*container.Config) error) error
 	Remove(ctx context.Context, ref string, force bool) error
 }
 

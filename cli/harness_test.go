@@ -92,6 +92,15 @@ func (w *world) Unpause(_ context.Context, ref string) error {
 	return w.known(ref)
 }
 
+func (w *world) Update(_ context.Context, ref string, change func(*container.Config) error) error {
+	v, err := w.Get(context.Background(), ref)
+	if err != nil {
+		return err
+	}
+	w.note("update " + ref)
+	return change(v.Config)
+}
+
 func (w *world) Rename(_ context.Context, ref, name string) error {
 	w.note("rename " + ref + " " + name)
 	return w.known(ref)

@@ -72,6 +72,8 @@ type Config struct {
 	HealthCheck *HealthCheck `json:"health_check,omitempty"`
 	// PidFile is where the payload's pid is written, as seen by the host.
 	PidFile string `json:"pid_file,omitempty"`
+	// Groups are directories of groups that an update made for the present run.
+	Groups []string `json:"groups,omitempty"`
 	// From tells which flag asked for a field of the spec, by the field's
 	// path ("linux.resources.memory.limit": "--memory"), so that the plan's
 	// steps can name it.

@@ -86,7 +86,7 @@ func (e *Engine) freeName(ctx context.Context, taken *state.NameInUseError) bool
 // record while it ran.
 func (e *Engine) current(c *Config) {
 	if now, err := e.load(c.ID); err == nil {
-		c.Name = now.Name
+		c.Name, c.Restart, c.Groups = now.Name, now.Restart, now.Groups
 	}
 }
 

@@ -123,6 +123,7 @@ func (s *supervisor) runPayload(ctx context.Context) (Exit, error) {
 		return Exit{Error: err.Error(), Started: s.live.Started, Finished: time.Now().UTC()}, err
 	}
 	finished := time.Now().UTC()
+	s.follow()
 	s.killRest(ctx)
 	s.streams.drain()
 	code := exitCode(status)
@@ -173,6 +174,11 @@ func (s *supervisor) take() error {
 	}
 	if s.rerun && s.e.wishes(s.c.ID)&halted != 0 {
 		return errHalted
+	}
+	if s.rerun {
+		if err := s.reload(); err != nil {
+			return err
+		}
 	}
 	return s.e.wish(s.c.ID, 0)
 }
@@ -317,7 +323,7 @@ func (s *supervisor) oomKilled(ctx context.Context, code int) bool {
 // settle records the end and clears away what belonged to this life.
 func (s *supervisor) settle(ctx context.Context, x Exit) error {
 	var errs []error
-	s.e.current(s.c)
+	s.follow()
 	if s.groups != nil {
 		ctx, cancel := settling(ctx)
 		defer cancel()

@@ -138,6 +138,7 @@ func (e *Engine) settleUnrecorded(ctx context.Context, id string) error {
 // runningView is the view of a container whose supervisor lives. Before the
 // payload has a pid it is still being made.
 func (e *Engine) runningView(c *Config, live *Live) *View {
+	live.Cgroups = withGroups(live.Cgroups, c)
 	v := &View{Config: c, Live: live, Status: Running}
 	switch {
 	case live.Restarting || live.Again:
@@ -169,7 +170,7 @@ func (e *Engine) settleLost(ctx context.Context, c *Config, seen *Live) error {
 		return err // somebody else was faster
 	}
 	if live.Supervisor.BootID == e.self.BootID {
-		if err := e.endGroups(ctx, live.Cgroups, c.ID); err != nil {
+		if err := e.endGroups(ctx, withGroups(live.Cgroups, c), c.ID); err != nil {
 			return err
 		}
 	}
