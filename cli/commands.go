@@ -11,6 +11,6 @@ func commands() []*command {
 		eventsCommand(), statsCommand(),
 		healthcheckCommand(),
 		importCommand(), imagesCommand(), rmiCommand(),
-		explainCommand(), bundlesCommand(), versionCommand(), completionCommand(),
+		explainCommand(), bundlesCommand(), versionCommand(), infoCommand(), completionCommand(),
 	}
 }
