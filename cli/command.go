@@ -27,6 +27,8 @@ type command struct {
 	// a short form has a name of two words: "system df".
 	group      string
 	groupNames []string
+	// typed is the name that the command was called by in its long form.
+	typed string
 	// args follows the name in the usage line.
 	args  string
 	short string
@@ -54,7 +56,12 @@ type command struct {
 }
 
 // path is what the user types for a command: "berth run".
-func (s *session) path(c *command) string { return s.program + " " + s.group + c.name }
+func (s *session) path(c *command) string {
+	if c.typed != "" {
+		return s.program + " " + s.group + c.typed
+	}
+	return s.program + " " + s.group + c.name
+}
 
 // example is a command line, as it is typed in a shell under the name berth, and
 // what it is for.
@@ -99,7 +106,14 @@ func helpOption(asked *bool, options []*option.Option) *option.Option {
 }
 
 func (i *invocation) misuse(code int, err error) *usageError {
-	return misuse(code, err, i.options, i.path, strings.TrimSpace(i.path+" "+i.args))
+	e := misuse(code, err, i.options, i.path, strings.TrimSpace(i.path+" "+i.args))
+	var unknown *unknownFlagError
+	if errors.As(err, &unknown) {
+		if r, ok := refusedFlag(i.name, unknown.name); ok {
+			e.hint = r.explained()
+		}
+	}
+	return e
 }
 
 // misuse is the refusal of a command line that knows these options. Its hint is

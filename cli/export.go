@@ -15,6 +15,9 @@ func exportCommand() *command {
 		args: "[OPTIONS] CONTAINER", short: "Export a container's filesystem as a tar archive",
 		about: "Export writes the container's files as a tar archive to stdout, or to a file that appears when it is complete. Volumes and other mounts are left out but for their mount points. The archive keeps owners, modes, times to the nanosecond, extended attributes, devices and hard links; sockets are left out. The container may run.",
 		min:   1, max: 1, mixed: true,
+		examples: []example{
+			{"Keep a container's file system as an archive.", "berth export -o web.tar web"},
+		},
 		build: func(s *session) ([]*option.Option, action) {
 			var file string
 			return []*option.Option{

@@ -180,6 +180,9 @@ func (s *session) find(words []string) (*command, []string, error) {
 			return s.findMember(g, all, words[1:])
 		}
 	}
+	if err := s.refused(words); err != nil {
+		return nil, nil, err
+	}
 	return nil, nil, s.unknown(all, words[0])
 }
 
@@ -206,16 +209,29 @@ func (s *session) findMember(g group, all []*command, words []string) (*command,
 		}
 		if slices.Contains(c.groupNames, words[0]) {
 			long := *c
-			long.name = words[0]
+			long.typed = words[0]
 			s.group = g.name + " "
 			return &long, words[1:], nil
 		}
 		members = append(members, c.groupNames...)
 	}
+	if err := s.refused(append([]string{g.name}, words...)); err != nil {
+		return nil, nil, err
+	}
 	return nil, nil, &usageError{
 		text: "unknown command: " + path + " " + words[0], path: path, usage: s.groupUsage(g), code: exitFailed,
 		hint: didYouMean(words[0], path+" ", members),
 	}
+}
+
+// refused is the answer to a command that docker has and berth has not.
+func (s *session) refused(words []string) error {
+	r, ok := refusedCommand(words)
+	if !ok {
+		return nil
+	}
+	text := fmt.Sprintf("no command %q: %s", r.what, r.why)
+	return &usageError{text: text, path: s.program, code: exitFailed, hint: r.advice()}
 }
 
 // unknown refuses a word that is no command.

@@ -12,6 +12,7 @@ func renameCommand() *command {
 		args: "CONTAINER NEW_NAME", short: "Rename a container",
 		about: "Rename gives a container another name, whether it runs or not. A name that another container has is refused; of several commands that want one name at once, one gets it.",
 		min:   2, max: 2, mixed: true,
+		operands: []operand{anyContainer, nothing},
 		examples: []example{
 			{"Give a container another name.", "berth rename web web-old"},
 		},

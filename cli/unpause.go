@@ -12,6 +12,7 @@ func unpauseCommand() *command {
 		args: "CONTAINER [CONTAINER...]", short: "Unpause all processes within one or more containers",
 		about: "Unpause lets the processes of a paused container go on, and prints the container as it was typed.",
 		min:   1, max: unlimited, mixed: true,
+		operands: []operand{pausedContainer},
 		examples: []example{
 			{"Let a paused container go on.", "berth unpause db"},
 		},

@@ -1,0 +1,117 @@
+package cli
+
+import "strings"
+
+// refusal is a command of docker's client, or a flag of one, that berth does not
+// have. The page on coming from docker lists them all.
+type refusal struct {
+	// what is "pull", "image prune", "swarm" with all that is behind it, or
+	// "run --isolation"; run means create as well.
+	what string
+	// why berth has none of it, and what does the same; empty for nothing.
+	why, instead string
+}
+
+// refusals lists what is refused with a reason.
+func refusals() []refusal {
+	const (
+		swarm    = "berth runs containers on one machine and has no swarm"
+		registry = "this version connects to no registry"
+		fetch    = "skopeo copy docker://IMAGE oci:/var/lib/berth/image:docker.io/library/NAME:TAG fetches an image; berth import makes one of a tar archive"
+		windows  = "it is for containers of Windows"
+		bridge   = "this version has no networks but none and host"
+		build    = "this version builds no images"
+	)
+	return []refusal{
+		{"build", build, "buildah or docker build one; its archive comes in with berth import"},
+		{"builder", build, ""},
+		{"buildx", build, "buildah or docker build one; its archive comes in with berth import"},
+		{"image build", build, "buildah or docker build one; its archive comes in with berth import"},
+		{"checkpoint", "berth does not freeze processes to disk", "berth pause and berth unpause stop and continue them"},
+		{"compose", "this version has no compose", "a shell script of berth run -d lines, or systemd units, as in examples/"},
+		{"config", swarm, "-v FILE:PATH:ro gives a container a file"},
+		{"context", "berth connects to no daemon", "ssh HOST berth ... acts on another machine"},
+		{"history", "images that berth makes have one layer, and of others it shows the layers only", "berth image inspect"},
+		{"image history", "images that berth makes have one layer, and of others it shows the layers only", "berth image inspect"},
+		{"load", "this version reads image archives of other tools from its store only", "skopeo copy docker-archive:FILE oci:/var/lib/berth/image:docker.io/library/NAME:TAG"},
+		{"image load", "this version reads image archives of other tools from its store only", "skopeo copy docker-archive:FILE oci:/var/lib/berth/image:docker.io/library/NAME:TAG"},
+		{"save", "this version writes no image archives", "skopeo copy oci:/var/lib/berth/image:docker.io/library/NAME:TAG docker-archive:FILE"},
+		{"image save", "this version writes no image archives", "skopeo copy oci:/var/lib/berth/image:docker.io/library/NAME:TAG docker-archive:FILE"},
+		{"image prune", "this version removes images by name only", "berth rmi IMAGE"},
+		{"tag", "this version gives an image its name when it is made", "berth import ... NAME:TAG, berth commit ... NAME:TAG"},
+		{"image tag", "this version gives an image its name when it is made", "berth import ... NAME:TAG, berth commit ... NAME:TAG"},
+		{"login", registry, "skopeo login"},
+		{"logout", registry, "skopeo logout"},
+		{"manifest", registry, "skopeo and buildah work with manifests"},
+		{"network", bridge, "--network none, --network host"},
+		{"node", swarm, ""},
+		{"plugin", "berth loads no code but its own", ""},
+		{"pull", registry, fetch},
+		{"image pull", registry, fetch},
+		{"push", registry, "skopeo copy oci:/var/lib/berth/image:docker.io/library/NAME:TAG docker://IMAGE"},
+		{"image push", registry, "skopeo copy oci:/var/lib/berth/image:docker.io/library/NAME:TAG docker://IMAGE"},
+		{"search", registry, "https://hub.docker.com has a search"},
+		{"secret", swarm, "--tmpfs and -v FILE:PATH:ro give a container a secret"},
+		{"service", swarm, "berth run -d --restart, or a systemd unit"},
+		{"stack", swarm, ""},
+		{"swarm", swarm, ""},
+		{"trust", "docker's content trust has been given up by docker, too", ""},
+		{"volume", "this version has no named volumes", "-v /HOST/FOLDER:/PATH"},
+
+		{"run --cpu-count", windows, "--cpus"},
+		{"run --cpu-percent", windows, "--cpus"},
+		{"run --io-maxbandwidth", windows, "--device-read-bps, --device-write-bps"},
+		{"run --io-maxiops", windows, "--device-read-iops, --device-write-iops"},
+		{"start --checkpoint", "berth does not freeze processes to disk", ""},
+		{"start --checkpoint-dir", "berth does not freeze processes to disk", ""},
+		{"images --tree", "an image of berth's store is for one platform, and has no tree", ""},
+		{"image inspect --platform", "an image of berth's store is for one platform", ""},
+		{"rmi --platform", "an image of berth's store is for one platform", ""},
+	}
+}
+
+// refusedCommand finds what is said of a command of docker's; words are the rest
+// of the command line.
+func refusedCommand(words []string) (refusal, bool) {
+	for _, r := range refusals() {
+		own := strings.Fields(r.what)
+		if strings.Contains(r.what, " --") || len(own) > len(words) {
+			continue
+		}
+		if strings.Join(words[:len(own)], " ") == r.what {
+			return r, true
+		}
+	}
+	return refusal{}, false
+}
+
+// refusedFlag finds what is said of a flag of docker's.
+func refusedFlag(command, flag string) (refusal, bool) {
+	if command == "create" {
+		command = "run"
+	}
+	for _, r := range refusals() {
+		if r.what == command+" --"+flag {
+			return r, true
+		}
+	}
+	return refusal{}, false
+}
+
+// advice is the hint that goes with a refused command.
+func (r refusal) advice() string {
+	if r.instead == "" {
+		return ""
+	}
+	return "instead: " + r.instead
+}
+
+// explained is the hint that goes with a refused flag.
+func (r refusal) explained() string {
+	_, flag, _ := strings.Cut(r.what, " ")
+	text := "berth has no " + flag + ": " + r.why
+	if r.instead != "" {
+		text += "; instead: " + r.instead
+	}
+	return text
+}

@@ -1,0 +1,44 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestRefusals gives every refused command and flag to berth, by both names, in
+// the short form and, where a group is there, in the long one.
+func TestRefusals(t *testing.T) {
+	for _, r := range refusals() {
+		words := strings.Fields(r.what)
+		lines := [][]string{append(words, "x", "y")}
+		if flag, ok := strings.CutPrefix(words[len(words)-1], "--"); ok {
+			lines = [][]string{append(words, "x", "y"), append(words[:len(words)-1:len(words)-1], "--"+flag+"=x", "y")}
+			if words[0] == "run" {
+				lines = append(lines, []string{"create", "--" + flag, "x", "y"}, []string{"container", "run", "--" + flag, "x", "y"})
+			}
+		}
+		for _, line := range lines {
+			for _, program := range []string{"berth", "docker"} {
+				w := newWorld()
+				res := w.called(t, program, line...)
+				if res.code == 0 || !strings.Contains(res.err, r.why) || !strings.Contains(res.err, r.instead) || res.out != "" || len(w.calls) > 0 {
+					t.Errorf("%s %q: status %d, stderr %q, calls %q; want a refusal: %s", program, line, res.code, res.err, w.calls, r.why)
+				}
+			}
+		}
+	}
+}
+
+// TestRefusalText holds a whole message for a command, a group's, and a flag.
+func TestRefusalText(t *testing.T) {
+	for args, want := range map[string]string{
+		"logout x":          "Error: no command \"logout\": this version connects to no registry\nhint: instead: skopeo logout\n\nRun 'berth --help' for more information\n",
+		"swarm init":        "Error: no command \"swarm\": berth runs containers on one machine and has no swarm\n\nRun 'berth --help' for more information\n",
+		"image prune -a":    "Error: no command \"image prune\": this version removes images by name only\nhint: instead: berth rmi IMAGE\n\nRun 'berth --help' for more information\n",
+		"run --cpu-count 1": "Error: unknown flag: --cpu-count\nhint: berth has no --cpu-count: it is for containers of Windows; instead: --cpus\n\nUsage:  berth run ",
+	} {
+		if r := newWorld().berth(t, strings.Fields(args)...); !strings.HasPrefix(r.err, want) {
+			t.Errorf("%s: %q, want %q", args, r.err, want)
+		}
+	}
+}
