@@ -33,7 +33,7 @@ func harbour() *world {
 // are offered.
 func TestComplete(t *testing.T) {
 	for line, want := range map[string]string{
-		"st":                             "start stop",
+		"sto":                            "stop",
 		"container l":                    "logs ls",
 		"container inspe":                "inspect",
 		"imag":                           "image images",
