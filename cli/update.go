@@ -20,6 +20,9 @@ func updateCommand() *command {
 
 A running container has the new limits at once, and keeps them when it is started again. What the kernel refuses changes nothing.`,
 		min: 1, max: unlimited, mixed: true,
+		examples: []example{
+			{"Give a running container more memory.", "berth update -m 512m web"},
+		},
 		build: func(s *session) ([]*option.Option, action) {
 			f := &updateFlags{}
 			return f.options(), func(ctx context.Context, args []string) error {
