@@ -2,7 +2,7 @@ package cli
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"time"
 
 	"berth/cli/option"
@@ -47,13 +47,13 @@ func (s *session) attach(ctx context.Context, ref string, o container.AttachOpti
 	}
 	switch {
 	case v.Status == container.Restarting:
-		return fmt.Errorf("you cannot attach to a restarting container, wait until it is running")
+		return clientFault(verbatim("You cannot attach to a restarting container, wait until it is running"))
 	case v.Status == container.Paused:
-		return fmt.Errorf("you cannot attach to a paused container, unpause it first")
+		return clientFault(verbatim("You cannot attach to a paused container, unpause it first"))
 	case v.Status != container.Running:
-		return fmt.Errorf("you cannot attach to a stopped container, start it first")
+		return clientFault(verbatim("You cannot attach to a stopped container, start it first"))
 	case v.OpenStdin && v.Spec.Process.Terminal && !o.NoStdin && !isTerminal(s.stdio.In):
-		return fmt.Errorf("the input device is not a TTY")
+		return clientFault(errors.New("the input device is not a TTY"))
 	}
 	o.DetachKeys = s.detachKeys(o.DetachKeys)
 	code, left, err := b.Attach(ctx, v.ID, o, s.stdio)

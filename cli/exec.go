@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"berth/cli/option"
 	"berth/cli/status"
@@ -25,32 +28,68 @@ func execCommand() *command {
 		},
 		build: func(s *session) ([]*option.Option, action) {
 			var o container.ExecOptions
-			var files []string
+			var f execFlags
 			return []*option.Option{
 				option.Switch(&o.Detach, "d,detach", "Detached mode: run command in the background"),
 				option.Text(&o.DetachKeys, "detach-keys", "string", "Override the key sequence for detaching a container"),
 				option.ParsedList(&o.Env, parseEnv, "e,env", "list", "Set environment variables"),
-				option.List(&files, "env-file", "list", "Read in a file of environment variables"),
+				option.List(&f.envFiles, "env-file", "list", "Read in a file of environment variables"),
 				option.Switch(&o.Interactive, "i,interactive", "Keep STDIN open even if not attached"),
+				option.Parsed(&f.preserveFds, parsePreserveFds, "preserve-fds", "N", "Pass N additional file descriptors, from 3 on, to the command"),
 				option.Switch(&o.Privileged, "privileged", "Give extended privileges to the command"),
 				option.Switch(&o.TTY, "t,tty", "Allocate a pseudo-TTY"),
 				option.Text(&o.User, "u,user", "string", "Username or UID (format: \"<name|uid>[:<group|gid>]\")"),
 				option.Text(&o.Cwd, "w,workdir", "string", "Working directory inside the container"),
-			}, func(ctx context.Context, args []string) error { return s.exec(ctx, o, files, args) }
+			}, func(ctx context.Context, args []string) error { return s.exec(ctx, o, f, args) }
 		},
 	}
 }
 
-func (s *session) exec(ctx context.Context, o container.ExecOptions, files, args []string) error {
+// execFlags are what the options of an execution are made of.
+type execFlags struct {
+	envFiles    []string
+	preserveFds int
+}
+
+// maxPreservedFds bounds --preserve-fds: more than any service manager passes.
+const maxPreservedFds = 1024
+
+func parsePreserveFds(s string) (int, error) {
+	n, err := strconv.ParseUint(s, 10, 0)
+	if err == nil && n > maxPreservedFds {
+		err = fmt.Errorf("at most %d descriptors can be passed", maxPreservedFds)
+	}
+	return int(n), err
+}
+
+// preservedFds lists the descriptors from 3 on, which must all be there.
+func preservedFds(n int) ([]int, error) {
+	var files []int
+	for fd := 3; fd < 3+n; fd++ {
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+		// What this process has opened itself is not the caller's.
+		if err != nil || flags&unix.FD_CLOEXEC != 0 {
+			return nil, fmt.Errorf("file descriptor %d is not available - the preserve-fds option requires that file descriptors must be passed", fd)
+		}
+		files = append(files, fd)
+	}
+	return files, nil
+}
+
+func (s *session) exec(ctx context.Context, o container.ExecOptions, f execFlags, args []string) error {
 	o.Args = args[1:]
 	if err := s.checkExec(o); err != nil {
 		return err
 	}
-	asked, err := readEnvFiles(files)
+	var err error
+	if o.Files, err = preservedFds(f.preserveFds); err != nil {
+		return &status.Error{Code: exitBerth, Err: err}
+	}
+	asked, err := readEnvFiles(f.envFiles)
 	if err != nil {
 		return err
 	}
-	o.Env = s.callersEnv(append(asked, o.Env...), o.TTY)
+	o.Env = s.callersEnv(append(asked, o.Env...))
 	b, err := s.open()
 	if err != nil {
 		return err
@@ -80,26 +119,21 @@ func (s *session) checkExec(o container.ExecOptions) error {
 		}
 	}
 	if o.Interactive && o.TTY && !o.Detach && !isTerminal(s.stdio.In) {
-		return errors.New("the input device is not a TTY")
+		return clientFault(errors.New("the input device is not a TTY"))
 	}
 	return nil
 }
 
-// callersEnv gives variables without a value the one that the caller has, and
-// drops them when he has none.
-func (s *session) callersEnv(list []string, tty bool) []string {
+// callersEnv gives variables without a value the one that the caller has. When
+// he has none they stay without: the program is not to have them.
+func (s *session) callersEnv(list []string) []string {
 	env := environment{}
-	if tty {
-		env.set("TERM=xterm")
-	}
 	for _, v := range list {
 		key, _, given := strings.Cut(v, "=")
 		if !given {
-			value, ok := s.env(key)
-			if !ok {
-				continue
+			if value, ok := s.env(key); ok {
+				v = key + "=" + value
 			}
-			v = key + "=" + value
 		}
 		env.set(v)
 	}

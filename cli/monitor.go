@@ -31,10 +31,14 @@ func Monitor(ctx context.Context, p Process, id string) int {
 				giveBack(s.stdio.Err)
 			}
 		}
-		err = engine.Monitor(ctx, id)
+		life := engine.Monitor
+		if p.Args[0] == container.ExecMonitorName {
+			life = engine.ExecMonitor
+		}
+		err = life(ctx, id)
 	}
 	if err != nil {
-		fmt.Fprintf(s.err, "%s %s: %v\n", container.MonitorName, id, err)
+		fmt.Fprintf(s.err, "%s %s: %v\n", p.Args[0], id, err)
 		return 1
 	}
 	return 0

@@ -54,7 +54,7 @@ func TestStatus(t *testing.T) {
 		{"start -a aa", 7, nil, 7, ""},
 		{"start -a aa bb", 0, nil, 1, "Error: you cannot start and attach multiple containers at once\n"},
 		{"attach aa", 9, nil, 9, ""},
-		{"attach stopped", 0, nil, 1, "Error: you cannot attach to a stopped container, start it first\n"},
+		{"attach stopped", 0, nil, 1, "Error: You cannot attach to a stopped container, start it first\n"},
 		{"stop aa", 0, nil, 0, ""},
 		{"stop nope", 0, nil, 1, "Error: No such container: nope\n"},
 		{"stop -x aa", 0, nil, 125, "Error: unknown shorthand flag: 'x' in -x\n"},

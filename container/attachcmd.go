@@ -2,7 +2,10 @@ package container
 
 import (
 	"context"
+	"errors"
 	"fmt"
+
+	"golang.org/x/sys/unix"
 
 	"berth/container/attach"
 )
@@ -44,10 +47,11 @@ func (e *Engine) Attach(ctx context.Context, ref string, o AttachOptions, stdio 
 // attachEnd is attachResult, and tells of a client that has left.
 func (e *Engine) attachEnd(c *Config) func(r attach.Result, err error) (int, bool, error) {
 	return func(r attach.Result, err error) (int, bool, error) {
-		if err == nil && r.Detached {
+		code, left, err := attachResult(r, err)
+		if left {
 			e.emit(c, "detach")
 		}
-		return attachResult(r, err)
+		return code, left, err
 	}
 }
 
@@ -63,7 +67,14 @@ func clientOptions(c *Config, o AttachOptions, stdio Stdio, lossless bool) attac
 	return opts
 }
 
-// attachResult turns the end of an attachment into the payload's exit status.
-func attachResult(r attach.Result, err error) (int, bool, error) {
+// attachResult turns the end of an attachment into the payload's exit status. A
+// client that a signal has ended has left, with the status that says so.
+func attachResult(r attach.Result, err error) (code int, left bool, _ error) {
+	var ended *attach.SignalError
+	if errors.As(err, &ended) {
+		if n, ok := ended.Signal.(unix.Signal); ok {
+			return 128 + int(n), true, nil
+		}
+	}
 	return r.ExitCode, r.Detached, err
 }

@@ -35,6 +35,11 @@ type detached struct {
 	outputs  []output
 	stdin    *os.File
 	terminal *os.File
+
+	// sizing guards the terminal and its size: a client may send one before
+	// there is a terminal, which gets it then.
+	sizing sync.Mutex
+	size   *attach.Size
 }
 
 // open makes the streams' ends, serves the attach socket, and waits for the
@@ -133,7 +138,14 @@ func (d *detached) begin(s *supervisor) {
 
 // attachTerminal takes over a terminal's master and starts to copy.
 func (d *detached) attachTerminal(fd int) {
+	d.sizing.Lock()
 	d.terminal = os.NewFile(uintptr(fd), "terminal")
+	early := d.size
+	d.sizing.Unlock()
+	if early != nil {
+		// One that is gone already needs no size.
+		_ = d.Resize(*early)
+	}
 	d.stdin = d.terminal
 	d.outputs = []output{{from: d.terminal, to: d.both("stdout", d.server.Stdout())}}
 	d.copy()
@@ -165,7 +177,10 @@ func (d *detached) CloseStdin() error {
 
 // Resize sets the terminal's size.
 func (d *detached) Resize(size attach.Size) error {
+	d.sizing.Lock()
+	defer d.sizing.Unlock()
 	if d.terminal == nil {
+		d.size = &size
 		return nil
 	}
 	ws := unix.Winsize{Row: size.Rows, Col: size.Cols, Xpixel: size.X, Ypixel: size.Y}
@@ -188,6 +203,9 @@ func (d *detached) Signal(n int) error {
 
 // drain waits until all output is in the log and with the clients.
 func (d *detached) drain() { d.copies.Wait() }
+
+// drainBriefly is drain for a program beside the container's own.
+func (d *detached) drainBriefly() { waitBriefly(&d.copies) }
 
 // endTime bounds how long a client may take to read the last of the output.
 const endTime = 30 * time.Second

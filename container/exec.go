@@ -2,11 +2,9 @@ package container
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,6 +24,7 @@ import (
 type ExecOptions struct {
 	Args []string
 	// Env is added to the container's own; a variable that both have is this.
+	// One without a value is taken away.
 	Env []string
 	// Cwd and User are the container's own when empty.
 	Cwd, User  string
@@ -35,6 +34,9 @@ type ExecOptions struct {
 	// Interactive passes on the caller's input.
 	Interactive bool
 	DetachKeys  string
+	// Files are descriptors of this process that the program gets as its 3, 4
+	// and so on.
+	Files []int
 }
 
 // Exec runs a program in a running container and returns how it ended.
@@ -43,32 +45,36 @@ func (e *Engine) Exec(ctx context.Context, ref string, o ExecOptions, stdio Stdi
 	if err != nil {
 		return Exit{}, err
 	}
-	switch v.Status {
-	case Paused:
-		return Exit{}, fmt.Errorf("container %s %w, unpause the container before exec", v.ID, ErrPaused)
-	case Restarting:
-		return Exit{}, v.waits()
-	}
-	if v.Status != Running {
-		return Exit{}, fmt.Errorf("container %s %w", v.ID, ErrNotRunning)
+	if err := mayExec(ref, v); err != nil {
+		return Exit{}, err
 	}
 	x := &execution{e: e, v: v, o: o}
-	if err := x.compile(ctx); err != nil {
-		return Exit{}, &StartError{Code: 126, Err: err}
-	}
 	if x.id, err = state.NewID(); err != nil {
 		return Exit{}, &StartError{Code: 126, Err: err}
 	}
-	x.tell("exec_create: " + strings.Join(o.Args, " "))
+	if o.Detach || o.TTY {
+		return x.monitored(ctx, stdio)
+	}
+	if err := x.create(ctx); err != nil {
+		return Exit{}, &StartError{Code: 126, Err: err}
+	}
 	x.signals = holdSignals()
 	defer signal.Stop(x.signals)
-	switch {
-	case o.Detach:
-		return x.detach(ctx)
-	case o.TTY:
-		return x.interact(ctx, stdio)
-	}
 	return x.foreground(ctx, stdio)
+}
+
+// mayExec refuses in docker's words what cannot take another program now. ref
+// is the container as the user named it.
+func mayExec(ref string, v *View) error {
+	switch v.Status {
+	case Running:
+		return nil
+	case Paused:
+		return fmt.Errorf("Container %s %w, unpause the container before exec", ref, ErrPaused) //nolint:staticcheck // docker's text
+	case Restarting:
+		return v.waits()
+	}
+	return fmt.Errorf("container %s %w", v.ID, ErrNotRunning)
 }
 
 // execution is one Exec.
@@ -78,7 +84,8 @@ type execution struct {
 	o        ExecOptions
 	compiled *Compiled
 	signals  chan os.Signal
-	id       string // by which its events belong together
+	id       string      // by which its events belong together
+	size     attach.Size // of the terminal, zero when it is not known
 	// nest is the name of a group below the container's that the program is to
 	// have for itself; empty for none. nested is that group, once it is made.
 	nest   string
@@ -101,12 +108,16 @@ func (x *execution) process() *specs.Process {
 	p := *x.v.Spec.Process
 	p.Args = x.o.Args
 	p.Env = mergeEnv(p.Env, x.o.Env)
-	p.Terminal = x.o.TTY
+	p.Terminal, p.ConsoleSize = x.o.TTY, nil
+	if x.o.TTY {
+		p.Env = withTerm(p.Env)
+		p.ConsoleSize = &specs.Box{Height: uint(x.size.Rows), Width: uint(x.size.Cols)}
+	}
 	if x.o.Cwd != "" {
 		p.Cwd = x.o.Cwd
 	}
 	if x.o.User != "" {
-		p.User = specs.User{Username: x.o.User, Umask: p.User.Umask}
+		p.User = specs.User{Username: x.o.User, Umask: p.User.Umask, AdditionalGids: p.User.AdditionalGids}
 	}
 	if x.o.Privileged {
 		all := AllCapabilities()
@@ -115,11 +126,25 @@ func (x *execution) process() *specs.Process {
 	return &p
 }
 
-// mergeEnv adds variables; a name that is there already gets the new value.
+// withTerm adds what a program on a terminal expects, unless the container says
+// something else.
+func withTerm(env []string) []string {
+	if slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "TERM=") }) {
+		return env
+	}
+	return append(env, "TERM=xterm")
+}
+
+// mergeEnv adds variables; a name that is there already gets the new value, and
+// goes when there is none.
 func mergeEnv(env, more []string) []string {
 	env = slices.Clone(env)
 	for _, v := range more {
-		name, _, _ := strings.Cut(v, "=")
+		name, _, given := strings.Cut(v, "=")
+		if !given {
+			env = slices.DeleteFunc(env, func(old string) bool { return strings.HasPrefix(old, name+"=") })
+			continue
+		}
 		i := slices.IndexFunc(env, func(old string) bool { return strings.HasPrefix(old, name+"=") })
 		if i >= 0 {
 			env[i] = v
@@ -128,6 +153,15 @@ func mergeEnv(env, more []string) []string {
 		}
 	}
 	return env
+}
+
+// create is docker's first half of an execution: all that can be refused is.
+func (x *execution) create(ctx context.Context) error {
+	if err := x.compile(ctx); err != nil {
+		return err
+	}
+	x.tell("exec_create: " + strings.Join(x.o.Args, " "))
+	return nil
 }
 
 // compile makes the plan, and the group that the program has for itself.
@@ -166,7 +200,7 @@ func (x *execution) compile(ctx context.Context) error {
 	limitFiles(spec.Process, host.NoFile)
 	x.compiled, err = CompileJoin(JoinInput{
 		Host: host, ID: x.v.ID, Spec: &spec, Payload: x.v.Live.Payload, Groups: m, Filter: filter,
-		Lookup: true, GroupAdd: x.v.GroupAdd, Tied: !x.o.Detach,
+		Lookup: true, GroupAdd: x.v.GroupAdd, Tied: true, Files: x.o.Files,
 		From: map[string]string{"process.args": "exec", "process.user": "--user"},
 	})
 	return err
@@ -196,16 +230,6 @@ func (x *execution) start(ctx context.Context, opts nsenter.Options) (*nsenter.R
 	return run, err
 }
 
-// detach starts the program and leaves it to the container.
-func (x *execution) detach(ctx context.Context) (Exit, error) {
-	run, err := x.begin(ctx, nsenter.Options{})
-	if err != nil {
-		return Exit{}, err
-	}
-	run.Close()
-	return Exit{}, nil
-}
-
 // foreground runs the program with the caller's streams.
 func (x *execution) foreground(ctx context.Context, stdio Stdio) (Exit, error) {
 	f := &foreground{stdio: stdio, signals: x.signals, stop: make(chan struct{})}
@@ -224,55 +248,9 @@ func (x *execution) foreground(ctx context.Context, stdio Stdio) (Exit, error) {
 	if err != nil {
 		return Exit{}, err
 	}
-	f.drain()
-	return x.tellEnd(ended(status)), nil
-}
-
-// interact runs the program on a terminal of the container's, through the same
-// protocol as attach, over a socket that only this command knows.
-func (x *execution) interact(ctx context.Context, stdio Stdio) (Exit, error) {
-	d := &detached{server: attach.NewServer(true)}
-	defer d.close()
-	socket := path.Join(x.e.Dirs.RunContainer(x.v.ID), "exec-"+strconv.Itoa(os.Getpid())+".sock")
-	if err := d.serve(ctx, socket); err != nil {
-		return Exit{}, &StartError{Code: 126, Err: err}
-	}
-	defer func() { _ = os.Remove(socket) }() // with the container's folder it may be gone
-	client, err := attach.Dial(ctx, socket, attach.ClientOptions{
-		Stdin: stdio.In, Stdout: stdio.Out, Stderr: stdio.Err, TTY: true, DetachKeys: x.o.DetachKeys, Lossless: true,
-	})
-	if err != nil {
-		return Exit{}, &StartError{Code: 126, Err: err}
-	}
-	run, err := x.begin(ctx, nsenter.Options{Keep: []nsenter.Slot{x.compiled.Terminal.Master}})
-	if err != nil {
-		_ = client.Close() // the error to report is the start's
-		return Exit{}, err
-	}
-	defer run.Close()
-	d.run = run
-	d.attachTerminal(run.Fd(x.compiled.Terminal.Master))
-	go d.finish(ctx, run)
-	code, left, err := attachResult(client.Run(ctx))
-	if err != nil && !errors.Is(err, context.Canceled) {
-		return Exit{}, err
-	}
-	end := Exit{Code: &code, Finished: time.Now().UTC()}
-	if left {
-		x.tell("exec_detach")
-		return end, nil
-	}
-	return x.tellEnd(end), nil
-}
-
-// finish waits for the program and tells the client how it ended.
-func (d *detached) finish(ctx context.Context, run *nsenter.Run) {
-	status, err := run.Wait()
-	if err != nil {
-		return
-	}
-	d.drain()
-	d.end(ctx, ended(status))
+	end := x.tellEnd(ended(status))
+	f.drainBriefly()
+	return end, nil
 }
 
 // ended is the record of a wait status.

@@ -206,6 +206,25 @@ func (f *foreground) forward(run *nsenter.Run) {
 // drain waits until all output has been copied.
 func (f *foreground) drain() { f.copies.Wait() }
 
+// drainBriefly is drain for a program beside the container's own.
+func (f *foreground) drainBriefly() { waitBriefly(&f.copies) }
+
+// restTime is how long the output of a program may still come after its end,
+// docker's: what it left in the background may hold its streams for ever.
+const restTime = 2 * time.Second
+
+func waitBriefly(copies *sync.WaitGroup) {
+	done := make(chan struct{})
+	go func() {
+		copies.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(restTime):
+	}
+}
+
 func (f *foreground) closeTheirs() {
 	for _, file := range f.theirs {
 		file.Close()

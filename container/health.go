@@ -139,8 +139,9 @@ func (e *Engine) healthPath(id string) string {
 // health is a container's health as a command shows it; nil for a container
 // that has none. One that does not run is unhealthy, as docker has it.
 func (e *Engine) health(v *View) *Health {
-	runs := v.Live != nil && v.Status != Created
-	if !v.HealthCheck.Probes() || !runs && v.Exit == nil {
+	runs := v.Status == Running || v.Status == Paused
+	ran := v.Exit != nil || v.Status == Restarting
+	if !v.HealthCheck.Probes() || !runs && !ran {
 		return nil
 	}
 	var h Health

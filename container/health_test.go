@@ -136,6 +136,7 @@ func TestHealthOfAView(t *testing.T) {
 		{"being made", View{Config: c, Status: Created, Live: &Live{Started: now}}, ""},
 		{"running", View{Config: c, Status: Running, Live: &Live{Started: now}}, Healthy},
 		{"running again, not probed yet", View{Config: c, Status: Running, Live: &Live{Started: now.Add(1)}}, Starting},
+		{"between two runs", View{Config: c, Status: Restarting, Live: &Live{Started: now}}, Unhealthy},
 		{"ended", View{Config: c, Status: Exited, Exit: &Exit{}}, Unhealthy},
 	} {
 		h := e.health(&tt.v)

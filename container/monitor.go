@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"syscall"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"berth/container/attach"
@@ -60,7 +61,7 @@ func (e *Engine) Start(ctx context.Context, ref string) error {
 			return err
 		}
 	}
-	m, err := e.launch(v.ID)
+	m, err := e.launch(v.ID, Stdio{})
 	if err != nil {
 		return &StartError{Code: 125, Err: err}
 	}
@@ -90,7 +91,7 @@ func (e *Engine) StartAttached(ctx context.Context, ref string, o AttachOptions,
 			return e.Attach(ctx, ref, o, stdio)
 		}
 	}
-	m, err := e.launch(v.ID)
+	m, err := e.launch(v.ID, stdio)
 	if err != nil {
 		return 0, false, &StartError{Code: 125, Err: err}
 	}
@@ -117,8 +118,23 @@ type launcher struct {
 	listening bool
 }
 
-// launch starts a container's monitor.
-func (e *Engine) launch(id string) (*launcher, error) {
+// sizeEnv tells a monitor the size of the caller's terminal, as ROWSxCOLUMNS,
+// so that the payload's first look finds it.
+const sizeEnv = "_BERTH_SIZE"
+
+// launch starts a container's monitor. stdio are the streams of a command that
+// stays.
+func (e *Engine) launch(id string, stdio Stdio) (*launcher, error) {
+	var env []string
+	if size, ok := attach.TerminalSize(stdio.Out, stdio.In); ok {
+		env = append(env, fmt.Sprintf("%s=%dx%d", sizeEnv, size.Rows, size.Cols))
+	}
+	return e.launchMonitor(MonitorName, id, env)
+}
+
+// launchMonitor starts a monitor, with files as its descriptors behind the
+// socket.
+func (e *Engine) launchMonitor(name, id string, more []string, files ...uintptr) (*launcher, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("make socket for monitor: %w", err)
@@ -131,12 +147,13 @@ func (e *Engine) launch(id string) (*launcher, error) {
 	}
 	defer unix.Close(null)
 	env := []string{"BERTH_ROOT=" + e.Dirs.Root, "BERTH_RUNROOT=" + e.Dirs.Run, "GOGC=25"}
+	env = append(append(env, more...), e.MonitorEnv...)
 	stderr := uintptr(null)
 	if e.MonitorStderr != nil {
 		stderr = e.MonitorStderr.Fd()
 	}
-	pid, err := syscall.ForkExec("/proc/self/exe", []string{MonitorName, id}, &syscall.ProcAttr{
-		Dir: "/", Env: append(env, e.MonitorEnv...), Files: []uintptr{uintptr(null), uintptr(null), stderr, uintptr(pair[1])},
+	pid, err := syscall.ForkExec("/proc/self/exe", []string{name, id}, &syscall.ProcAttr{
+		Dir: "/", Env: env, Files: append([]uintptr{uintptr(null), uintptr(null), stderr, uintptr(pair[1])}, files...),
 		Sys: &syscall.SysProcAttr{Setsid: true},
 	})
 	if err != nil {
@@ -198,7 +215,7 @@ func ignoringEINTR(f func() (int, error)) (int, error) {
 // IsMonitor reports whether this process was started as a monitor: by name,
 // and with the descriptor that only launch leaves.
 func IsMonitor(args []string) bool {
-	if len(args) != 2 || args[0] != MonitorName || !state.ValidID(args[1]) {
+	if len(args) != 2 || args[0] != MonitorName && args[0] != ExecMonitorName || !state.ValidID(args[1]) {
 		return false
 	}
 	kind, err := unix.GetsockoptInt(monitorFd, unix.SOL_SOCKET, unix.SO_TYPE)
@@ -219,6 +236,7 @@ func (e *Engine) Monitor(ctx context.Context, id string) error {
 	if err != nil {
 		return tell(report{Code: 125, Error: err.Error()})
 	}
+	c.Spec.Process.ConsoleSize = callersSize(os.Getenv(sizeEnv))
 	s := &supervisor{e: e, c: c, detached: true}
 	s.streams = &detached{}
 	s.started = func() {
@@ -237,6 +255,15 @@ func (e *Engine) Monitor(ctx context.Context, id string) error {
 		return tell(report{Code: start.Code, Error: start.Error()})
 	}
 	return err
+}
+
+// callersSize reads the size of the caller's terminal; nil for none.
+func callersSize(text string) *specs.Box {
+	var box specs.Box
+	if n, _ := fmt.Sscanf(text, "%dx%d", &box.Height, &box.Width); n != 2 {
+		return nil
+	}
+	return &box
 }
 
 // tell sends a report to the command. That may be gone: then the report is

@@ -29,7 +29,8 @@ import (
 //	exits CODE        the code that the command must end with (0 without it)
 //
 // Blank lines and lines that begin with # are passed over. Everything the
-// terminal showed is the command's stdout.
+// terminal showed is the command's stdout. When the command has ended, however
+// it did, the terminal must be in the mode that it was in before.
 func cmdPty(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: pty FILE COMMAND ARG...")
@@ -67,11 +68,14 @@ func lookPath(name, path string) (string, error) {
 // dialogue is a command on a terminal, and what it has shown so far.
 type dialogue struct {
 	cmd   *exec.Cmd
-	term  *os.File
+	term  *os.File // the test's end
+	tty   *os.File // the command's
+	mode  unix.Termios
 	want  string
 	limit time.Duration
 	done  chan error
 	ended bool
+	hung  bool
 
 	mu    sync.Mutex
 	shown []byte
@@ -79,8 +83,7 @@ type dialogue struct {
 }
 
 func (d *dialogue) play(lines []string) (err error) {
-	d.term, err = pty.StartWithSize(d.cmd, &pty.Winsize{Rows: 24, Cols: 80})
-	if err != nil {
+	if err := d.start(); err != nil {
 		return err
 	}
 	d.done = make(chan error, 1)
@@ -95,6 +98,7 @@ func (d *dialogue) play(lines []string) (err error) {
 			_ = d.cmd.Process.Kill()
 			<-d.done
 		}
+		d.tty.Close()
 		d.term.Close()
 		<-copied
 	}()
@@ -111,6 +115,49 @@ func (d *dialogue) play(lines []string) (err error) {
 		return nil
 	}
 	return d.wait()
+}
+
+// start opens the terminal and starts the command on it.
+func (d *dialogue) start() (err error) {
+	if d.term, d.tty, err = pty.Open(); err != nil {
+		return err
+	}
+	err = pty.Setsize(d.term, &pty.Winsize{Rows: 24, Cols: 80})
+	if err == nil {
+		d.mode, err = mode(d.tty)
+	}
+	if err == nil {
+		d.cmd.Stdin, d.cmd.Stdout, d.cmd.Stderr = d.tty, d.tty, d.tty
+		d.cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true}
+		err = d.cmd.Start()
+	}
+	if err != nil {
+		d.tty.Close()
+		d.term.Close()
+	}
+	return err
+}
+
+// mode is how a terminal is set.
+func mode(tty *os.File) (unix.Termios, error) {
+	t, err := unix.IoctlGetTermios(int(tty.Fd()), unix.TCGETS)
+	if err != nil {
+		return unix.Termios{}, fmt.Errorf("get mode of terminal: %w", err)
+	}
+	return *t, nil
+}
+
+// restored checks the terminal after the command's end; one that was hung up
+// has no mode any more.
+func (d *dialogue) restored() error {
+	now, err := mode(d.tty)
+	if d.hung {
+		return nil
+	}
+	if err != nil || now == d.mode {
+		return err
+	}
+	return fmt.Errorf("the terminal was left in another mode: %+v, was %+v", now, d.mode)
 }
 
 func (d *dialogue) step(verb, rest string) error {
@@ -133,6 +180,7 @@ func (d *dialogue) step(verb, rest string) error {
 	case "signal":
 		return d.cmd.Process.Signal(unix.SignalNum("SIG" + rest))
 	case "hangup":
+		d.hung = true
 		return d.term.Close()
 	case "wait":
 		return d.wait()
@@ -172,7 +220,7 @@ func (d *dialogue) wait() error {
 		if got := ending(err); got != d.want {
 			return fmt.Errorf("ended with %s, want %s", got, d.want)
 		}
-		return nil
+		return d.restored()
 	case <-time.After(d.limit):
 		return fmt.Errorf("still running after %s", d.limit)
 	}

@@ -135,10 +135,8 @@ func (c *Client) resize() error {
 	if !c.o.TTY {
 		return nil
 	}
-	for _, f := range []*os.File{c.o.Stdout, c.o.Stdin} {
-		if size, ok := terminalSize(f); ok {
-			return c.write(resizeFrame(size))
-		}
+	if size, ok := TerminalSize(c.o.Stdout, c.o.Stdin); ok {
+		return c.write(resizeFrame(size))
 	}
 	return nil
 }

@@ -54,6 +54,17 @@ func (t *terminal) restoreOnPanic() {
 	}
 }
 
+// TerminalSize is the size of the first of the files that is a terminal and
+// knows its own; false when none does. Files may be nil.
+func TerminalSize(files ...*os.File) (Size, bool) {
+	for _, f := range files {
+		if size, ok := terminalSize(f); ok {
+			return size, true
+		}
+	}
+	return Size{}, false
+}
+
 // terminalSize is the size of the terminal f; false when it is none or does
 // not know.
 func terminalSize(f *os.File) (Size, bool) {
