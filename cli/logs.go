@@ -22,7 +22,7 @@ func logsCommand() *command {
 	return &command{
 		name: "logs", category: categoryContainers, group: "container", groupNames: []string{"logs"},
 		args: "[OPTIONS] CONTAINER", short: "Fetch the logs of a container",
-		about: "Logs prints what a container wrote: its standard output to stdout, its standard error to stderr. With -f it goes on until the container ends.",
+		about: "Logs prints what a container wrote: its standard output to stdout, its standard error to stderr. With -f it goes on until the container has stopped for good. What could not be kept, and what is damaged, is said on stderr.",
 		min:   1, max: 1, mixed: true,
 		examples: []example{
 			{"Follow the last ten lines.", "berth logs -f -n 10 web"},

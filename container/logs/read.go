@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
-
-	"berth/container/watch"
 )
 
 const (
@@ -54,8 +51,8 @@ func readFiles(ctx context.Context, path string, c codec, o ReadOptions, out fun
 	r := &reader{path: path, codec: c, o: o, out: out}
 	if o.Follow {
 		// Before the files are opened: a change between the two must wake us.
-		r.watch = watch.Folder(filepath.Dir(path))
-		defer r.watch.Close()
+		r.chase = newChaser(path)
+		defer r.chase.close()
 	}
 	err := r.run(ctx)
 	if r.f != nil {
@@ -73,7 +70,7 @@ type reader struct {
 	codec codec
 	o     ReadOptions
 	out   func(Record) error
-	watch *watch.Watch
+	chase *chaser // nil without Follow
 
 	f     *source // the file being read
 	limit int64   // bytes of f to read still, -1 to its end
@@ -91,6 +88,13 @@ func (r *reader) run(ctx context.Context) error {
 	if err != nil {
 		closeAll(files)
 		return err
+	}
+	if r.o.Follow {
+		var newest *source
+		if len(files) > 0 {
+			newest = files[len(files)-1]
+		}
+		r.chase.start(newest)
 	}
 	for i, f := range files {
 		newest := i == len(files)-1

@@ -230,6 +230,45 @@ func TestFollowSmall(t *testing.T) {
 	}
 }
 
+// TestFollowFast keeps up with a payload of 50 MB a second, whose files are
+// rotated away in a fifth of a second: every record once, in order.
+func TestFollowFast(t *testing.T) {
+	both(t, func(t *testing.T, newCodec func(map[string]string) codec) {
+		path := filepath.Join(t.TempDir(), "log")
+		w := openAs(path, fileOptions{maxSize: 1 << 20, maxFiles: 10}, newCodec, nil)
+		const size, rate, volume = 100, 50 << 20, 25 << 20
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			begun := time.Now()
+			var b bytes.Buffer
+			for i := range volume / size {
+				fmt.Fprintf(&b, "%0*d\n", size-1, i)
+				if b.Len() < 32<<10 && i < volume/size-1 {
+					continue
+				}
+				_, _ = w.Stream("stdout").Write(b.Bytes())
+				b.Reset()
+				due := time.Duration(i) * size * time.Second / rate
+				time.Sleep(due - time.Since(begun))
+			}
+			w.Close()
+		}()
+		next := 0
+		o := ReadOptions{Tail: -1, Follow: true, Done: done, Skipped: func(err error) { t.Error(err) }}
+		err := readFiles(context.Background(), path, newCodec(nil), o, func(r Record) error {
+			if i, err := strconv.Atoi(strings.TrimSpace(string(r.Line))); err != nil || i != next {
+				return fmt.Errorf("got %q, want %d", r.Line, next)
+			}
+			next++
+			return nil
+		})
+		if err != nil || next != volume/size {
+			t.Errorf("%d of %d records, %v", next, volume/size, err)
+		}
+	})
+}
+
 func TestFollowStops(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	write(t, path, fileOptions{}, "a\nb\n")

@@ -3,6 +3,7 @@ package logs
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -257,6 +258,17 @@ func TestFullDisk(t *testing.T) {
 	dropped := int(w.Dropped())
 	if err := w.Close(); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%d records dropped", dropped)) {
 		t.Errorf("close: %v", err)
+	}
+	// Whoever reads the log is told, also after the Writer's end.
+	told := 0
+	o := ReadOptions{Skipped: func(err error) {
+		if told++; !errors.Is(err, ErrDropped) || !strings.Contains(err.Error(), fmt.Sprintf("%d records were dropped", dropped)) {
+			t.Errorf("told %v", err)
+		}
+	}}
+	err := Read(context.Background(), "json-file", Container{ID: "x", LogPath: path}, o, func(Record) error { return nil })
+	if err != nil || told != 1 {
+		t.Errorf("told %d times, %v", told, err)
 	}
 	got := lines(t, path, ReadOptions{Tail: -1})
 	if len(got) != total-dropped+1 || got[len(got)-1] != "space again\n" {
