@@ -47,11 +47,11 @@ func flagsOf(options []*option.Option) []Flag {
 	return flags
 }
 
-// Refusals are the commands and flags of docker's that are refused, and why:
+// Absences are the commands and flags of docker's that are refused, and why:
 // "pull", "run --isolation".
-func Refusals() map[string]string {
+func Absences() map[string]string {
 	list := map[string]string{}
-	for _, r := range refusals() {
+	for _, r := range absences() {
 		text := r.why
 		if r.instead != "" {
 			text += "; instead: " + r.instead

@@ -109,7 +109,7 @@ func (i *invocation) misuse(code int, err error) *usageError {
 	e := misuse(code, err, i.options, i.path, strings.TrimSpace(i.path+" "+i.args))
 	var unknown *unknownFlagError
 	if errors.As(err, &unknown) {
-		if r, ok := refusedFlag(i.name, unknown.name); ok {
+		if r, ok := absentFlag(i.name, unknown.name); ok {
 			e.hint = r.explained()
 		}
 	}

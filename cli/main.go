@@ -226,7 +226,7 @@ func (s *session) findMember(g group, all []*command, words []string) (*command,
 
 // refused is the answer to a command that docker has and berth has not.
 func (s *session) refused(words []string) error {
-	r, ok := refusedCommand(words)
+	r, ok := absentCommand(words)
 	if !ok {
 		return nil
 	}

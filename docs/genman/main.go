@@ -1,5 +1,5 @@
 // Command genman writes berth's manual pages from the commands' own help, and the
-// shells' completion scripts. It is run by "make man"; a test holds that what is
+// shells' completion scripts, and the tables of the page on coming from docker. It is run by "make man"; a test holds that what is
 // committed is what it writes.
 package main
 
@@ -22,6 +22,9 @@ func main() {
 	err := write(*folder)
 	if err == nil {
 		err = writeAll(*scripts, completions())
+	}
+	if err == nil {
+		err = writeTable(filepath.Join(filepath.Dir(filepath.Clean(*scripts)), "coming-from-docker.md"))
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "genman: %v\n", err)
@@ -56,6 +59,22 @@ func writeAll(folder string, files map[string][]byte) error {
 		}
 	}
 	return nil
+}
+
+// writeTable brings the tables of a page up to date.
+func writeTable(path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	c, err := compare()
+	if err != nil {
+		return err
+	}
+	if text, err = c.page(text); err != nil {
+		return err
+	}
+	return os.WriteFile(path, text, 0o644)
 }
 
 // pages are the manual pages as roff, by their files' names.

@@ -5,10 +5,10 @@ import (
 	"testing"
 )
 
-// TestRefusals gives every refused command and flag to berth, by both names, in
+// TestAbsences gives every refused command and flag to berth, by both names, in
 // the short form and, where a group is there, in the long one.
-func TestRefusals(t *testing.T) {
-	for _, r := range refusals() {
+func TestAbsences(t *testing.T) {
+	for _, r := range absences() {
 		words := strings.Fields(r.what)
 		lines := [][]string{append(words, "x", "y")}
 		if flag, ok := strings.CutPrefix(words[len(words)-1], "--"); ok {
@@ -29,13 +29,14 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestRefusalText holds a whole message for a command, a group's, and a flag.
-func TestRefusalText(t *testing.T) {
+// TestAbsenceText holds a whole message for a command, a group's, and a flag.
+func TestAbsenceText(t *testing.T) {
 	for args, want := range map[string]string{
-		"logout x":          "Error: no command \"logout\": this version connects to no registry\nhint: instead: skopeo logout\n\nRun 'berth --help' for more information\n",
-		"swarm init":        "Error: no command \"swarm\": berth runs containers on one machine and has no swarm\n\nRun 'berth --help' for more information\n",
-		"image prune -a":    "Error: no command \"image prune\": this version removes images by name only\nhint: instead: berth rmi IMAGE\n\nRun 'berth --help' for more information\n",
-		"run --cpu-count 1": "Error: unknown flag: --cpu-count\nhint: berth has no --cpu-count: it is for containers of Windows; instead: --cpus\n\nUsage:  berth run ",
+		"logout x":       "Error: no command \"logout\": this version connects to no registry\nhint: instead: skopeo logout\n\nRun 'berth --help' for more information\n",
+		"swarm init":     "Error: no command \"swarm\": berth runs containers on one machine and has no swarm\n\nRun 'berth --help' for more information\n",
+		"image prune -a": "Error: no command \"image prune\": this version removes images by name only\nhint: instead: berth rmi IMAGE\n\nRun 'berth --help' for more information\n",
+		"images --tree":  "Error: unknown flag: --tree\nhint: berth has no --tree: an image of berth's store is for one platform, and has no tree\n\nUsage:  berth images ",
+		"rm --link x":    "Error: unknown flag: --link\nhint: berth has no --link: a link is a line of the hosts file and goes with its container\n\nUsage:  berth rm ",
 	} {
 		if r := newWorld().berth(t, strings.Fields(args)...); !strings.HasPrefix(r.err, want) {
 			t.Errorf("%s: %q, want %q", args, r.err, want)

@@ -2,9 +2,9 @@ package cli
 
 import "strings"
 
-// refusal is a command of docker's client, or a flag of one, that berth does not
+// absence is a command of docker's client, or a flag of one, that berth does not
 // have. The page on coming from docker lists them all.
-type refusal struct {
+type absence struct {
 	// what is "pull", "image prune", "swarm" with all that is behind it, or
 	// "run --isolation"; run means create as well.
 	what string
@@ -12,17 +12,16 @@ type refusal struct {
 	why, instead string
 }
 
-// refusals lists what is refused with a reason.
-func refusals() []refusal {
+// absences lists what is refused with a reason.
+func absences() []absence {
 	const (
 		swarm    = "berth runs containers on one machine and has no swarm"
 		registry = "this version connects to no registry"
 		fetch    = "skopeo copy docker://IMAGE oci:/var/lib/berth/image:docker.io/library/NAME:TAG fetches an image; berth import makes one of a tar archive"
-		windows  = "it is for containers of Windows"
 		bridge   = "this version has no networks but none and host"
 		build    = "this version builds no images"
 	)
-	return []refusal{
+	return []absence{
 		{"build", build, "buildah or docker build one; its archive comes in with berth import"},
 		{"builder", build, ""},
 		{"buildx", build, "buildah or docker build one; its archive comes in with berth import"},
@@ -58,22 +57,19 @@ func refusals() []refusal {
 		{"trust", "docker's content trust has been given up by docker, too", ""},
 		{"volume", "this version has no named volumes", "-v /HOST/FOLDER:/PATH"},
 
-		{"run --cpu-count", windows, "--cpus"},
-		{"run --cpu-percent", windows, "--cpus"},
-		{"run --io-maxbandwidth", windows, "--device-read-bps, --device-write-bps"},
-		{"run --io-maxiops", windows, "--device-read-iops, --device-write-iops"},
 		{"start --checkpoint", "berth does not freeze processes to disk", ""},
 		{"start --checkpoint-dir", "berth does not freeze processes to disk", ""},
+		{"rm --link", "a link is a line of the hosts file and goes with its container", ""},
 		{"images --tree", "an image of berth's store is for one platform, and has no tree", ""},
 		{"image inspect --platform", "an image of berth's store is for one platform", ""},
 		{"rmi --platform", "an image of berth's store is for one platform", ""},
 	}
 }
 
-// refusedCommand finds what is said of a command of docker's; words are the rest
+// absentCommand finds what is said of a command of docker's; words are the rest
 // of the command line.
-func refusedCommand(words []string) (refusal, bool) {
-	for _, r := range refusals() {
+func absentCommand(words []string) (absence, bool) {
+	for _, r := range absences() {
 		own := strings.Fields(r.what)
 		if strings.Contains(r.what, " --") || len(own) > len(words) {
 			continue
@@ -82,32 +78,32 @@ func refusedCommand(words []string) (refusal, bool) {
 			return r, true
 		}
 	}
-	return refusal{}, false
+	return absence{}, false
 }
 
-// refusedFlag finds what is said of a flag of docker's.
-func refusedFlag(command, flag string) (refusal, bool) {
+// absentFlag finds what is said of a flag of docker's.
+func absentFlag(command, flag string) (absence, bool) {
 	if command == "create" {
 		command = "run"
 	}
-	for _, r := range refusals() {
+	for _, r := range absences() {
 		if r.what == command+" --"+flag {
 			return r, true
 		}
 	}
-	return refusal{}, false
+	return absence{}, false
 }
 
-// advice is the hint that goes with a refused command.
-func (r refusal) advice() string {
+// advice is the hint that goes with an absent command.
+func (r absence) advice() string {
 	if r.instead == "" {
 		return ""
 	}
 	return "instead: " + r.instead
 }
 
-// explained is the hint that goes with a refused flag.
-func (r refusal) explained() string {
+// explained is the hint that goes with an absent flag.
+func (r absence) explained() string {
 	_, flag, _ := strings.Cut(r.what, " ")
 	text := "berth has no " + flag + ": " + r.why
 	if r.instead != "" {
