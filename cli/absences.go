@@ -5,7 +5,7 @@ import "strings"
 // absence is a command of docker's client, or a flag of one, that berth does not
 // have. The page on coming from docker lists them all.
 type absence struct {
-	// what is "pull", "image prune", "swarm" with all that is behind it, or
+	// what is "pull", "image tag", "swarm" with all that is behind it, or
 	// "run --isolation"; run means create as well.
 	what string
 	// why berth has none of it, and what does the same; empty for nothing.
@@ -36,7 +36,6 @@ func absences() []absence {
 		{"image load", "this version reads image archives of other tools from its store only", "skopeo copy docker-archive:FILE oci:/var/lib/berth/image:docker.io/library/NAME:TAG"},
 		{"save", "this version writes no image archives", "skopeo copy oci:/var/lib/berth/image:docker.io/library/NAME:TAG docker-archive:FILE"},
 		{"image save", "this version writes no image archives", "skopeo copy oci:/var/lib/berth/image:docker.io/library/NAME:TAG docker-archive:FILE"},
-		{"image prune", "this version removes images by name only", "berth rmi IMAGE"},
 		{"tag", "this version gives an image its name when it is made", "berth import ... NAME:TAG, berth commit ... NAME:TAG"},
 		{"image tag", "this version gives an image its name when it is made", "berth import ... NAME:TAG, berth commit ... NAME:TAG"},
 		{"login", registry, "skopeo login"},

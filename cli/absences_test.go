@@ -32,11 +32,11 @@ func TestAbsences(t *testing.T) {
 // TestAbsenceText holds a whole message for a command, a group's, and a flag.
 func TestAbsenceText(t *testing.T) {
 	for args, want := range map[string]string{
-		"logout x":       "Error: no command \"logout\": this version connects to no registry\nhint: instead: skopeo logout\n\nRun 'berth --help' for more information\n",
-		"swarm init":     "Error: no command \"swarm\": berth runs containers on one machine and has no swarm\n\nRun 'berth --help' for more information\n",
-		"image prune -a": "Error: no command \"image prune\": this version removes images by name only\nhint: instead: berth rmi IMAGE\n\nRun 'berth --help' for more information\n",
-		"images --tree":  "Error: unknown flag: --tree\nhint: berth has no --tree: an image of berth's store is for one platform, and has no tree\n\nUsage:  berth images ",
-		"rm --link x":    "Error: unknown flag: --link\nhint: berth has no --link: a link is a line of the hosts file and goes with its container\n\nUsage:  berth rm ",
+		"logout x":      "Error: no command \"logout\": this version connects to no registry\nhint: instead: skopeo logout\n\nRun 'berth --help' for more information\n",
+		"swarm init":    "Error: no command \"swarm\": berth runs containers on one machine and has no swarm\n\nRun 'berth --help' for more information\n",
+		"image tag a b": "Error: no command \"image tag\": this version gives an image its name when it is made\nhint: instead: berth import ... NAME:TAG, berth commit ... NAME:TAG\n\nRun 'berth --help' for more information\n",
+		"images --tree": "Error: unknown flag: --tree\nhint: berth has no --tree: an image of berth's store is for one platform, and has no tree\n\nUsage:  berth images ",
+		"rm --link x":   "Error: unknown flag: --link\nhint: berth has no --link: a link is a line of the hosts file and goes with its container\n\nUsage:  berth rm ",
 	} {
 		if r := newWorld().berth(t, strings.Fields(args)...); !strings.HasPrefix(r.err, want) {
 			t.Errorf("%s: %q, want %q", args, r.err, want)

@@ -103,6 +103,13 @@ type imageStore interface {
 	Inspect(ref string) (image.Details, error)
 	Import(ctx context.Context, r io.Reader, opts image.ImportOptions) (image.Image, error)
 	Remove(ctx context.Context, ref string, opts image.RemoveOptions, inUse func(id image.Digest) []image.User) (untagged, deleted []string, err error)
+	imageUpkeep
+}
+
+// imageUpkeep looks after what images are made of.
+type imageUpkeep interface {
+	LayerSizes() (map[string]int64, error)
+	Collect(ctx context.Context, keep func(layer string) bool) ([]string, error)
 }
 
 // imageFinder is what creating a container needs of the images.

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"runtime"
 	"slices"
@@ -26,7 +27,9 @@ import (
 // is noted, and answered as the test has set.
 type world struct {
 	images fakeImages
-	env    map[string]string
+	// dirs are nowhere unless the test makes them.
+	dirs state.Dirs
+	env  map[string]string
 	// made are the containers that were created or run.
 	made  []*container.Config
 	calls []string
@@ -213,6 +216,37 @@ func (f fakeImages) List() ([]image.Image, error) {
 	return list, nil
 }
 
+// LayerSizes: every layer has a thousand bytes.
+func (f fakeImages) LayerSizes() (map[string]int64, error) {
+	sizes := map[string]int64{}
+	for _, img := range f.list {
+		for _, layer := range img.Layers {
+			sizes[layer] = 1000
+		}
+	}
+	return sizes, nil
+}
+
+func (f fakeImages) Collect(context.Context, func(layer string) bool) ([]string, error) {
+	return []string{"sha256:orphan"}, nil
+}
+
+func (f fakeImages) Remove(_ context.Context, ref string, _ image.RemoveOptions, inUse func(image.Digest) []image.User) (untagged, deleted []string, err error) {
+	for name, img := range f.list {
+		if img.Ref == ref || string(img.ID) == ref {
+			if users := inUse(img.ID); len(users) > 0 {
+				return nil, nil, fmt.Errorf("in use by %s", users[0].Container)
+			}
+			delete(f.list, name)
+			if img.Ref != "" {
+				untagged = []string{img.Ref}
+			}
+			return untagged, []string{string(img.ID)}, nil
+		}
+	}
+	return nil, nil, &image.NoSuchImageError{Ref: ref}
+}
+
 func (f fakeImages) Inspect(ref string) (image.Details, error) {
 	img, err := f.Resolve(ref)
 	return image.Details{Image: img, Refs: []string{img.Ref}}, err
@@ -265,7 +299,7 @@ func (w *world) called(t *testing.T, program string, args ...string) result {
 	s.open = func() (*backend, error) {
 		return &backend{
 			lookup: w, lifecycle: w, sessions: w, planner: w, observer: w, files: w,
-			bundles: plannedBundle{w}, images: w.images, events: fakeEvents{w},
+			bundles: plannedBundle{w}, images: w.images, events: fakeEvents{w}, dirs: w.dirs,
 			trace: func(func(*nsenter.Plan, []nsenter.Result), string) {},
 		}, nil
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	units "github.com/docker/go-units"
@@ -49,35 +50,76 @@ func (s *session) pruneContainers(ctx context.Context, filters []string, force b
 	if err != nil {
 		return err
 	}
-	views, err := b.List(ctx)
+	p := &pruning{session: s, backend: b, picked: picked}
+	p.containers(ctx)
+	return p.end()
+}
+
+// pruning is a prune at work: what it may remove, and what it has removed.
+type pruning struct {
+	*session
+	backend *backend
+	picked  func(created time.Time, labels map[string]string) bool
+	// reclaimed is in bytes.
+	reclaimed int64
+	wrong     error
+}
+
+// containers removes those that do not run.
+func (p *pruning) containers(ctx context.Context) {
+	views, err := p.backend.List(ctx)
 	if err != nil {
-		return err
+		p.failed(err)
+		return
 	}
 	var deleted []string
-	var reclaimed int64
-	failed := s.eachStopped(views, picked, func(v *container.View) error {
-		size := treeSize(b.upper(v.ID))
-		if err := ignoreMissing(b.Remove(ctx, v.ID, false)); err != nil {
+	err = p.eachStopped(views, p.picked, func(v *container.View) error {
+		size := treeSize(p.backend.upper(v.ID))
+		if err := ignoreMissing(p.backend.Remove(ctx, v.ID, false)); err != nil {
 			return err
 		}
-		deleted, reclaimed = append(deleted, v.ID), reclaimed+size
+		deleted, p.reclaimed = append(deleted, v.ID), p.reclaimed+size
 		return nil
 	})
-	if err := s.printPruned("Deleted Containers:", deleted, reclaimed); err != nil {
+	p.failed(err)
+	p.list("Deleted Containers:", deleted)
+}
+
+// failed notes what went wrong; the rest is done all the same.
+func (p *pruning) failed(err error) {
+	if err != nil && p.wrong == nil {
+		p.wrong = err
+	} else if err != nil {
+		p.report(nil, err)
+	}
+}
+
+// list prints what was removed, if anything, in docker's form.
+func (p *pruning) list(heading string, removed []string) {
+	if len(removed) == 0 {
+		return
+	}
+	_, err := fmt.Fprintf(p.out, "%s\n%s\n\n", heading, strings.Join(removed, "\n"))
+	p.failed(err)
+}
+
+// end prints the sum.
+func (p *pruning) end() error {
+	if _, err := fmt.Fprintf(p.out, "Total reclaimed space: %s\n", units.HumanSize(float64(p.reclaimed))); err != nil {
 		return err
 	}
-	return failed
+	return p.wrong
 }
 
 // eachStopped calls f for the containers that prune is about.
-func (s *session) eachStopped(views []*container.View, picked func(*container.View) bool, f func(*container.View) error) error {
+func (s *session) eachStopped(views []*container.View, picked func(time.Time, map[string]string) bool, f func(*container.View) error) error {
 	byID := map[string]*container.View{}
 	var ids []string
 	for _, v := range views {
 		switch v.Status {
 		case container.Created, container.Exited, container.Dead:
 			// One that is being started has a supervisor.
-			if v.Live == nil && picked(v) {
+			if v.Live == nil && picked(v.Created, v.Labels) {
 				byID[v.ID], ids = v, append(ids, v.ID)
 			}
 		}
@@ -85,22 +127,9 @@ func (s *session) eachStopped(views []*container.View, picked func(*container.Vi
 	return s.each(ids, func(id string) error { return f(byID[id]) })
 }
 
-// printPruned prints what a prune has removed, in docker's form.
-func (s *session) printPruned(heading string, removed []string, reclaimed int64) error {
-	text := ""
-	if len(removed) > 0 {
-		text = heading + "\n"
-		for _, name := range removed {
-			text += name + "\n"
-		}
-		text += "\n"
-	}
-	_, err := fmt.Fprintf(s.out, "%sTotal reclaimed space: %s\n", text, units.HumanSize(float64(reclaimed)))
-	return err
-}
-
-// pruneFilter reads the filters of prune commands.
-func pruneFilter(texts []string, now time.Time) (func(*container.View) bool, error) {
+// pruneFilter reads the filters of prune commands, and returns their test of an
+// object's age and labels.
+func pruneFilter(texts []string, now time.Time) (func(created time.Time, labels map[string]string) bool, error) {
 	values, err := splitFilters(texts, []string{"until", "label", "label!"})
 	if err != nil {
 		return nil, err
@@ -114,13 +143,13 @@ func pruneFilter(texts []string, now time.Time) (func(*container.View) bool, err
 			return nil, fmt.Errorf("invalid filter 'until=%s': %w", list[0], err)
 		}
 	}
-	return func(v *container.View) bool {
+	return func(created time.Time, labels map[string]string) bool {
 		switch {
-		case !until.IsZero() && v.Created.After(until):
+		case !until.IsZero() && created.After(until):
 			return false
-		case len(values["label!"]) > 0 && hasLabels(v.Labels, values["label!"]):
+		case len(values["label!"]) > 0 && hasLabels(labels, values["label!"]):
 			return false
 		}
-		return hasLabels(v.Labels, values["label"])
+		return hasLabels(labels, values["label"])
 	}, nil
 }

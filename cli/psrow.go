@@ -33,6 +33,9 @@ type containerRow struct {
 	now     time.Time
 	// full is --no-trunc; sized tells that Size may walk the container's files.
 	full, sized bool
+	// written is the size of what the container wrote, in bytes, when it is known
+	// and the image's is not of interest.
+	written *int64
 }
 
 // MarshalJSON has docker's fields in docker's order.
@@ -179,6 +182,8 @@ func (r containerRow) Mounts() (string, error) {
 // made unless -s asks for it.
 func (r containerRow) Size() string {
 	switch {
+	case r.written != nil:
+		return units.HumanSizeWithPrecision(float64(*r.written), 3)
 	case r.broken():
 		return ""
 	case !r.sized:

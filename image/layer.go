@@ -219,6 +219,31 @@ func (s *Store) readLayer(chain Digest) (layerRecord, error) {
 	return rec, filepath.WalkDir(s.layerPath(chain), walk)
 }
 
+// LayerSizes returns the size in bytes of every layer's content, by its path as in
+// Image.Layers, whether an image names it or not. Of a layer whose record cannot
+// be read the size is 0.
+func (s *Store) LayerSizes() (map[string]int64, error) {
+	names, err := os.ReadDir(s.dirs.Layer())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	sizes := map[string]int64{}
+	for _, n := range names {
+		if !isLayerName(n.Name()) {
+			continue
+		}
+		rec, err := s.readLayer(Digest("sha256:" + n.Name()))
+		if err != nil {
+			rec.Size = 0
+		}
+		sizes[s.dirs.Layer()+"/"+n.Name()] = rec.Size
+	}
+	return sizes, nil
+}
+
 // isLayerName tells a layer's tree from the records, links and stages beside it.
 func isLayerName(name string) bool {
 	return len(name) == 64 && isLowerHex(name) && !strings.HasPrefix(name, ".")
