@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -76,21 +78,69 @@ func (s *session) logs(ctx context.Context, f *logsFlags, ref string, now time.T
 	if v.Status == container.Broken {
 		return v.Err
 	}
-	o.Skipped = func(err error) { fmt.Fprintf(s.err, "WARNING: %v\n", err) }
 	if o.Follow {
 		o.Done = followed(ctx, b, v)
 	}
-	var line []byte
-	return b.ReadLog(ctx, v.Config, o, func(r logs.Record) error {
-		out := s.out
-		if r.Stream == "stderr" {
-			out = s.err
-		}
-		line = logs.AppendFormat(line[:0], r, logs.FormatOptions{Timestamps: f.timestamps, Details: f.details})
-		_, err := out.Write(line)
-		return err
-	})
+	p := newLogPrinter(s.out, s.err, logs.FormatOptions{Timestamps: f.timestamps, Details: f.details})
+	o.Idle = p.flush
+	o.Skipped = func(err error) {
+		p.flush() // it stands where it belongs
+		fmt.Fprintf(s.err, "WARNING: %v\n", err)
+	}
+	err = b.ReadLog(ctx, v.Config, o, p.print)
+	p.flush()
+	if err == nil {
+		err = p.err
+	}
+	return err
 }
+
+// printSize is how much is printed at a time.
+const printSize = 32 << 10
+
+// logPrinter prints records to their streams in their order, without a system
+// call for each: a follower must keep up with the payload.
+type logPrinter struct {
+	form logs.FormatOptions
+	to   map[string]*bufio.Writer
+	last *bufio.Writer // the one that may hold something
+	line []byte
+	err  error
+}
+
+func newLogPrinter(out, errs io.Writer, form logs.FormatOptions) *logPrinter {
+	return &logPrinter{form: form, to: map[string]*bufio.Writer{
+		"stdout": bufio.NewWriterSize(out, printSize), "stderr": bufio.NewWriterSize(errs, printSize),
+	}}
+}
+
+func (p *logPrinter) print(r logs.Record) error {
+	out := p.to[r.Stream]
+	if out == nil {
+		out = p.to["stdout"]
+	}
+	if out != p.last {
+		p.flush()
+		p.last = out
+	}
+	p.line = logs.AppendFormat(p.line[:0], r, p.form)
+	if _, err := out.Write(p.line); err != nil {
+		return err
+	}
+	return p.err
+}
+
+func (p *logPrinter) flush() {
+	if p.last == nil {
+		return
+	}
+	if err := p.last.Flush(); err != nil && p.err == nil {
+		p.err = err
+	}
+}
+
+// restartLook is how long a container that runs anew is left alone.
+const restartLook = 20 * time.Millisecond
 
 // followed is closed when nothing more will be logged: over the restarts of a
 // restart policy, until the container has stopped for good or was removed.
@@ -103,13 +153,18 @@ func followed(ctx context.Context, b *backend, v *container.View) <-chan struct{
 	}
 	go func() {
 		defer close(done)
-		for v.Up() {
+		for {
 			if _, err := b.Wait(ctx, v.ID); err != nil {
 				return
 			}
 			var err error
-			if v, err = b.Get(ctx, v.ID); err != nil {
+			if v, err = b.Get(ctx, v.ID); err != nil || !v.Up() {
 				return
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(restartLook):
 			}
 		}
 	}()

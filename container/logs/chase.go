@@ -12,9 +12,12 @@ import (
 	"berth/container/watch"
 )
 
-// maxAhead bounds the files that a follower holds open and has not read: their
-// space is not free before. One that does not read at all loses the rest.
-const maxAhead = 16
+// What a follower holds open and has not read is bounded: the space of deleted
+// files is not free before. One that does not read at all loses the rest.
+const (
+	maxAhead      = 500
+	maxAheadBytes = 64 << 20
+)
 
 // chaser opens a log's files as they are begun, ahead of the follower that
 // reads them: a busy container with small files may have deleted one by the
@@ -31,12 +34,14 @@ type chaser struct {
 	started bool
 	tip     *source // the newest that was found; nil before the first
 	ahead   []begun
+	bytes   int64 // of those ahead, but for the newest, which grows
 }
 
 // begun is a file that a follower is to read.
 type begun struct {
 	*source
-	gap bool // others before it were deleted
+	gap  bool  // others before it were deleted
+	size int64 // of one that is counted
 }
 
 // newChaser watches the folder of a log, not its file: that tells of rotations
@@ -77,7 +82,7 @@ func (c *chaser) start(tip *source) {
 func (c *chaser) look() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for c.started && len(c.ahead) < maxAhead {
+	for c.started && len(c.ahead) < maxAhead && c.bytes < maxAheadBytes {
 		if found, err := c.find(); !found || err != nil {
 			return
 		}
@@ -96,6 +101,7 @@ func (c *chaser) next() (f *source, gap bool, err error) {
 	}
 	b := c.ahead[0]
 	c.ahead = c.ahead[1:]
+	c.bytes -= b.size
 	return b.source, b.gap, nil
 }
 
@@ -124,6 +130,13 @@ func (c *chaser) find() (bool, error) {
 	}
 	if b.source == nil || err != nil {
 		return false, err
+	}
+	if last := len(c.ahead) - 1; last >= 0 {
+		// It has a successor, and so its final size.
+		if st, err := c.ahead[last].Stat(); err == nil {
+			c.ahead[last].size = st.Size()
+			c.bytes += st.Size()
+		}
 	}
 	c.ahead, c.tip = append(c.ahead, b), b.source
 	return true, nil

@@ -141,5 +141,6 @@ func Read(ctx context.Context, name string, c Container, o ReadOptions, out func
 	told := o.noteLoss(c, 0)
 	err = d.read(ctx, c, o, out)
 	o.noteLoss(c, told)
+	o.idle()
 	return err
 }

@@ -30,6 +30,7 @@ func (r *reader) follow(ctx context.Context) error {
 			}
 			return nil
 		}
+		r.o.idle()
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -73,4 +74,11 @@ func (r *reader) advance(ctx context.Context) (moved bool, err error) {
 	}
 	r.f = next
 	return true, nil
+}
+
+// idle tells that nothing more is there for now.
+func (o *ReadOptions) idle() {
+	if o.Idle != nil {
+		o.Idle()
+	}
 }

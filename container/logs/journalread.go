@@ -154,6 +154,9 @@ func (j *journal) entries(from io.Reader) error {
 	in := bufio.NewReaderSize(from, readSize)
 	fields := make(map[string]string)
 	for {
+		if in.Buffered() == 0 {
+			j.o.idle()
+		}
 		name, value, err := exportField(in)
 		if err == io.EOF || err == io.ErrUnexpectedEOF || errors.Is(err, os.ErrClosed) {
 			return nil // what it was stopped within the next pass has again

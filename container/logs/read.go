@@ -31,6 +31,9 @@ type ReadOptions struct {
 	// Done is closed once the Writer is closed. What is in the files then is
 	// still read.
 	Done <-chan struct{}
+	// Idle is called before waiting for more records, and at the end: what was
+	// passed on may be shown now. nil does nothing.
+	Idle func()
 	// Skipped is told about damage (ErrDamaged), lost files (ErrRotatedAway)
 	// and what was never written (ErrDropped). nil ignores them.
 	Skipped func(error)

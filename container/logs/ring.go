@@ -3,6 +3,7 @@ package logs
 import (
 	"encoding/binary"
 	"errors"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -28,6 +29,10 @@ type ring struct {
 
 // pieceSize is how much the ring grows at a time.
 const pieceSize = 64 << 10
+
+// ringCalm is how long nothing must have come before the memory of a flood is
+// given back.
+const ringCalm = time.Second
 
 // headSize is what the ring needs for a record besides its text: length,
 // stream, part and time.
@@ -91,8 +96,13 @@ func cutEntry(p []byte) (entry, []byte) {
 
 // drain writes pieces until the ring is closed and empty.
 func (r *ring) drain(to sink) {
+	calm := time.AfterFunc(ringCalm, debug.FreeOSMemory)
+	defer calm.Stop()
 	for {
 		r.mu.Lock()
+		if len(r.pieces) == 0 {
+			calm.Reset(ringCalm)
+		}
 		for len(r.pieces) == 0 && !r.closed {
 			r.filled.Wait()
 		}
