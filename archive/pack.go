@@ -33,18 +33,21 @@ type PackOptions struct {
 // directories before their content, siblings in the order of bytes. A tree that
 // changes meanwhile makes a valid archive of what was met: what vanishes is left
 // out, a file that shrinks is filled with zeros, one that grows is cut.
-func Pack(ctx context.Context, w io.Writer, root *os.File, opts PackOptions) error {
+//
+// size is how large the archive is without extended headers, in bytes: as large
+// as docker's, whose archives have whole seconds.
+func Pack(ctx context.Context, w io.Writer, root *os.File, opts PackOptions) (size int64, err error) {
 	n := node{fd: int(root.Fd())}
 	if err := unix.Fstat(n.fd, &n.st); err != nil {
-		return fmt.Errorf("fstat %s: %w", root.Name(), err)
+		return 0, fmt.Errorf("fstat %s: %w", root.Name(), err)
 	}
 	p := newPacker(w, opts)
 	name := opts.Name
 	if name == "" {
 		name = "."
 	}
-	err := p.add(ctx, n, name, opts.Name)
-	return errors.Join(err, p.end(err == nil))
+	err = p.add(ctx, n, name, opts.Name)
+	return p.size, errors.Join(err, p.end(err == nil))
 }
 
 // packer writes one archive.
@@ -54,7 +57,11 @@ type packer struct {
 	tar   *tar.Writer
 	links map[inode]string // where files with several names went
 	buf   []byte
+	size  int64 // without extended headers
 }
+
+// blockSize is what a tar is made of.
+const blockSize = 512
 
 // inode identifies a file as long as it exists.
 type inode struct{ dev, ino uint64 }
@@ -69,6 +76,7 @@ func (p *packer) end(whole bool) error {
 	if !whole {
 		return nil
 	}
+	p.size += 2 * blockSize
 	if err := p.tar.Close(); err != nil {
 		return err
 	}
@@ -198,6 +206,7 @@ func (p *packer) xattrs(n node, h *tar.Header) error {
 
 // entry writes a header, and the content of a regular file behind it.
 func (p *packer) entry(n node, h *tar.Header) error {
+	p.size += blockSize + (h.Size+blockSize-1)/blockSize*blockSize
 	if h.Typeflag != tar.TypeReg {
 		if err := p.tar.WriteHeader(h); err != nil {
 			return err

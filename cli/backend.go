@@ -73,6 +73,7 @@ type sessions interface {
 type files interface {
 	Diff(ctx context.Context, ref string) ([]archive.Change, error)
 	Export(ctx context.Context, ref string, w io.Writer, notice func(string)) error
+	OpenFiles(ctx context.Context, ref string) (*container.Files, error)
 }
 
 // observer looks at what runs.

@@ -7,7 +7,7 @@ func commands() []*command {
 		runCommand(), createCommand(), startCommand(), stopCommand(), restartCommand(), killCommand(), rmCommand(),
 		pauseCommand(), unpauseCommand(), renameCommand(), updateCommand(), containerPruneCommand(), imagePruneCommand(), systemPruneCommand(), dfCommand(),
 		psCommand(), portCommand(), logsCommand(), execCommand(), attachCommand(), inspectCommand(), inspectOf("container"), inspectOf("image"), waitCommand(),
-		diffCommand(), exportCommand(),
+		diffCommand(), exportCommand(), cpCommand(),
 		eventsCommand(), statsCommand(),
 		healthcheckCommand(),
 		importCommand(), imagesCommand(), rmiCommand(),

@@ -30,6 +30,15 @@ func (w *world) Export(_ context.Context, ref string, out io.Writer, notice func
 	return errors.Join(err, w.err)
 }
 
+// OpenFiles answers with a folder that the test has made.
+func (w *world) OpenFiles(_ context.Context, ref string) (*container.Files, error) {
+	if err := w.known(ref); err != nil {
+		return nil, err
+	}
+	root, err := os.Open(w.root)
+	return container.NewFiles(archive.Tree{Root: root, Confined: true}), err
+}
+
 func TestExport(t *testing.T) {
 	w := newWorld()
 	w.views = []*container.View{{Config: &container.Config{ID: "0123", Name: "x"}}}

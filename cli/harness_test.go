@@ -38,6 +38,10 @@ type world struct {
 	// logged is what was asked for of each log.
 	logged []logs.ReadOptions
 	views  []*container.View
+	// root is a folder with the files of every container.
+	root string
+	// piped is what comes in on stdin, when set.
+	piped *os.File
 	// changes are the answer of diff.
 	changes []archive.Change
 	// exit and err are the answers of run, exec and attach.
@@ -288,10 +292,14 @@ func (w *world) called(t *testing.T, program string, args ...string) result {
 		t.Fatal(err)
 	}
 	defer null.Close()
+	in := null
+	if w.piped != nil {
+		in = w.piped
+	}
 	s := newSession(Process{
 		Args:      append([]string{program}, args...),
 		LookupEnv: func(k string) (string, bool) { v, ok := w.env[k]; return v, ok },
-		Stdio:     container.Stdio{In: null, Out: null, Err: null},
+		Stdio:     container.Stdio{In: in, Out: null, Err: null},
 		Version:   "1.2.3",
 	})
 	var out, errs bytes.Buffer

@@ -138,6 +138,10 @@ func (e *Engine) writable(id string) error {
 	if err := e.mountPoints(); err != nil {
 		return err
 	}
+	return e.makeEmpty()
+}
+
+func (e *Engine) makeEmpty() error {
 	if err := os.Mkdir(e.emptyDir(), 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("make empty folder: %w", err)
 	}

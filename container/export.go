@@ -10,7 +10,7 @@ import (
 )
 
 // Export writes what a container sees as a tar: its image's files with its
-// changes, and the points that something is mounted at, empty. It may run
+// changes. What something is mounted at is as it is below, mostly empty. It may run
 // meanwhile. notice is told what the archive lacks, such as sockets.
 func (e *Engine) Export(ctx context.Context, ref string, w io.Writer, notice func(string)) error {
 	v, err := e.Get(ctx, ref)
@@ -22,9 +22,10 @@ func (e *Engine) Export(ctx context.Context, ref string, w io.Writer, notice fun
 		return fmt.Errorf("export container %s: %w", v.ID[:12], err)
 	}
 	defer root.Close()
-	if err := archive.Pack(ctx, w, root, archive.PackOptions{Notice: notice, Kernel: true}); err != nil {
+	if _, err := archive.Pack(ctx, w, root, archive.PackOptions{Notice: notice, Kernel: true}); err != nil {
 		return fmt.Errorf("export container %s: %w", v.ID[:12], err)
 	}
+	e.emit(v.Config, "export")
 	return nil
 }
 
@@ -33,5 +34,5 @@ func (e *Engine) openTree(c *Config) (*os.File, error) {
 	if len(c.Layers) == 0 {
 		return os.OpenFile(c.Rootfs, pathFlags, 0)
 	}
-	return e.openView(c)
+	return e.openOwn(c)
 }

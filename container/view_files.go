@@ -49,3 +49,18 @@ func (e *Engine) openView(c *Config) (*os.File, error) {
 	}
 	return rootfs.View(layers)
 }
+
+// openOwn opens what is the container's own: what it sees, but for the mount
+// points that berth puts below every image.
+func (e *Engine) openOwn(c *Config) (*os.File, error) {
+	layers, err := e.seen(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.makeEmpty(); err != nil {
+		return nil, err
+	}
+	// An overlay has at least two layers.
+	layers[len(layers)-1] = e.emptyDir()
+	return rootfs.View(layers)
+}

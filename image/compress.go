@@ -90,3 +90,15 @@ func (c compression) mediaType() (string, bool) {
 	}
 	return "", false
 }
+
+// Decompress returns what is in a stream that may be compressed with gzip, bzip2
+// or zstd, told by its first bytes. The caller closes the result, which does not
+// close r.
+func Decompress(r io.Reader) (io.ReadCloser, error) {
+	br := bufio.NewReader(r)
+	kind, err := detectCompression(br)
+	if err != nil {
+		return nil, fmt.Errorf("read archive: %w", err)
+	}
+	return decompress(br, kind)
+}
