@@ -143,7 +143,8 @@ func misuse(code int, err error, options []*option.Option, path, usage string) *
 func (i *invocation) urfave() *urfave.Command {
 	return &urfave.Command{
 		Name: i.name, Usage: i.short, UsageText: strings.TrimSpace(i.path + " " + i.args),
-		Flags: option.Flags(i.options), HideHelp: true, CustomHelpTemplate: commandHelp,
+		Description: i.aliases(),
+		Flags:       option.Flags(i.options), HideHelp: true, CustomHelpTemplate: commandHelp,
 		OnUsageError: func(_ *urfave.Context, err error, _ bool) error { return i.badValue(err) },
 		Action: func(c *urfave.Context) error {
 			if i.help {
@@ -158,6 +159,20 @@ func (i *invocation) urfave() *urfave.Command {
 			return i.run(c.Context, args)
 		},
 	}
+}
+
+// aliases lists all that the command goes by, when there is more than one form.
+func (i *invocation) aliases() string {
+	forms := i.forms()
+	if len(forms) < 2 || i.longOnly() {
+		return ""
+	}
+	program, _, _ := strings.Cut(i.path, " ")
+	var list []string
+	for _, form := range append(forms[1:], forms[0]) {
+		list = append(list, program+" "+form)
+	}
+	return strings.Join(list, ", ")
 }
 
 // badValue replaces package flag's wording of a refused value.
@@ -199,12 +214,10 @@ func arguments(n int) string {
 // for its build time).
 func (s *session) app(commands ...*urfave.Command) *urfave.App {
 	return &urfave.App{
-		Name: s.program, HelpName: s.program, Usage: s.tagline(),
-		UsageText: s.program + " [OPTIONS] COMMAND",
-		Commands:  commands, HideHelp: true, HideVersion: true,
-		CustomAppHelpTemplate: programHelp,
-		Compiled:              time.Unix(1, 0),
-		Reader:                s.stdio.In, Writer: s.out, ErrWriter: s.err,
+		Name: s.program, HelpName: s.program,
+		Commands: commands, HideHelp: true, HideVersion: true,
+		Compiled: time.Unix(1, 0),
+		Reader:   s.stdio.In, Writer: s.out, ErrWriter: s.err,
 		ExitErrHandler: func(*urfave.Context, error) {},
 	}
 }

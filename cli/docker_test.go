@@ -86,3 +86,32 @@ func TestDockerHasNoOwnCommands(t *testing.T) {
 		t.Errorf("oci: %+v", r)
 	}
 }
+
+// TestHelpLayout holds the headings of docker's help, the order of its common
+// commands, and the line of a command's other names.
+func TestHelpLayout(t *testing.T) {
+	w := newWorld()
+	at := 0
+	help := w.called(t, "docker", "--help").out
+	for _, want := range []string{
+		"Usage:  docker [OPTIONS] COMMAND\n\nA self-sufficient runtime for containers\n\nCommon Commands:\n  run ", "\n  exec ", "\n  ps ", "\n  images ",
+		"\n\nManagement Commands:\n  container ", "\n\nCommands:\n  attach ", "\n\nGlobal Options:\n      --config string ",
+		"\n\nRun 'docker COMMAND --help' for more information on a command.\n",
+	} {
+		next := strings.Index(help[at:], want)
+		if next < 0 {
+			t.Fatalf("no %q behind byte %d of the help:\n%s", want, at, help)
+		}
+		at += next
+	}
+	for _, args := range []string{"ps", "container ls", "container list"} {
+		out := w.called(t, "docker", append(strings.Fields(args), "--help")...).out
+		want := "Usage:  docker " + args + " [OPTIONS]\n\nList containers\n\nAliases:\n  docker container ls, docker container list, docker container ps, docker ps\n\nOptions:\n"
+		if !strings.HasPrefix(out, want) {
+			t.Errorf("%s --help prints\n%s\nwant\n%s", args, out, want)
+		}
+	}
+	if out := w.berth(t, "container", "inspect", "--help").out; strings.Contains(out, "Aliases:") {
+		t.Errorf("a command of one form has aliases:\n%s", out)
+	}
+}

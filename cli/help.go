@@ -1,10 +1,15 @@
 package cli
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
 	"strings"
+	"text/tabwriter"
 
 	urfave "github.com/urfave/cli/v2"
+
+	"berth/cli/option"
 )
 
 // The help is urfave's, with docker's layout.
@@ -12,23 +17,13 @@ const (
 	commandHelp = `Usage:  {{.UsageText}}
 
 {{.Usage}}
-{{if .VisibleFlags}}
+{{if .Description}}
+Aliases:
+  {{.Description}}
+{{end}}{{if .VisibleFlags}}
 Options:
 {{range .VisibleFlags}}  {{.}}
 {{end}}{{end}}`
-
-	programHelp = `Usage:  {{.UsageText}}
-
-{{.Usage}}
-{{range .VisibleCategories}}
-{{.Name}}:
-{{range .VisibleCommands}}  {{.Name}}	{{.Usage}}
-{{end}}{{end}}
-Global Options:
-{{range .VisibleFlags}}  {{.}}
-{{end}}
-Run '{{.Name}} COMMAND --help' for more information on a command.
-`
 
 	groupHelp = `Usage:  {{.UsageText}} COMMAND
 
@@ -45,6 +40,7 @@ Run '{{.HelpName}} COMMAND --help' for more information on a command.
 const (
 	categoryContainers = "Container commands"
 	categoryImages     = "Image commands"
+	categoryManagement = "Management commands"
 	categoryOther      = "Other commands"
 )
 
@@ -88,18 +84,80 @@ func (s *session) groupUsage(g group) string {
 	return s.program + " " + g.name + " COMMAND"
 }
 
-// outline lists commands for a help text; the flags stay unmade.
-func (s *session) outline(commands []*command) []*urfave.Command {
-	var list []*urfave.Command
-	for _, c := range commands {
-		if !c.longOnly() {
-			list = append(list, &urfave.Command{Name: c.name, Usage: c.short, Category: c.category, Hidden: c.hidden || c.name == "oci" && s.program == "docker"})
+// section is a heading of the program's help with lines below it.
+type section struct {
+	heading string
+	lines   [][2]string
+}
+
+// sections are the commands as the program's help lists them.
+func (s *session) sections(all []*command) []section {
+	order := []string{categoryContainers, categoryImages, categoryManagement, categoryOther}
+	under := func(c *command) string { return c.category }
+	if s.program == "docker" {
+		order = []string{"Common Commands", "Management Commands", "Commands"}
+		under = func(c *command) string {
+			if slices.Contains(commonCommands(), c.name) {
+				return order[0]
+			}
+			return order[2]
 		}
+		slices.SortFunc(all, func(a, b *command) int {
+			return cmp.Or(commonRank(a)-commonRank(b), strings.Compare(a.name, b.name))
+		})
 	}
-	for _, g := range groups(commands) {
-		list = append(list, &urfave.Command{Name: g.name, Usage: g.usage, Category: "Management commands"})
+	var list []section
+	for _, heading := range order {
+		sec := section{heading: heading}
+		if heading == categoryManagement || heading == "Management Commands" {
+			for _, g := range groups(all) {
+				sec.lines = append(sec.lines, [2]string{g.name, g.usage})
+			}
+		}
+		for _, c := range all {
+			if !c.longOnly() && !c.hidden && under(c) == heading && (c.name != "oci" || s.program != "docker") {
+				sec.lines = append(sec.lines, [2]string{c.name, c.short})
+			}
+		}
+		list = append(list, sec)
 	}
 	return list
+}
+
+// commonCommands are what docker's help begins with, in its order.
+func commonCommands() []string {
+	return []string{"run", "exec", "ps", "images", "version", "info"}
+}
+
+func commonRank(c *command) int {
+	if n := slices.Index(commonCommands(), c.name); n >= 0 {
+		return n
+	}
+	return len(commonCommands())
+}
+
+// overview prints what there is, for a command line without a command.
+func (s *session) overview(root []*option.Option) error {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
+	fmt.Fprintf(w, "Usage:  %s [OPTIONS] COMMAND\n\n%s\n", s.program, s.tagline())
+	for _, sec := range s.sections(commands()) {
+		fmt.Fprintf(w, "\n%s:\n", sec.heading)
+		for _, line := range sec.lines {
+			fmt.Fprintf(w, "  %s\t%s\n", line[0], line[1])
+		}
+	}
+	fmt.Fprint(w, "\nGlobal Options:\n")
+	for _, o := range root {
+		if !o.Hidden {
+			fmt.Fprintf(w, "  %s\n", o)
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(s.out, "%s\nRun '%s COMMAND --help' for more information on a command.\n", b.String(), s.program)
+	return err
 }
 
 // printGroup prints the list of a group's commands.

@@ -10,8 +10,6 @@ import (
 	"slices"
 	"time"
 
-	urfave "github.com/urfave/cli/v2"
-
 	"berth/bundle"
 	"berth/cli/option"
 	"berth/container"
@@ -125,7 +123,7 @@ func (s *session) run(ctx context.Context, args []string) (*command, error) {
 		_, err := fmt.Fprintln(s.out, s.versionLine())
 		return nil, err
 	case len(words) == 0:
-		return nil, s.overview(ctx, root)
+		return nil, s.overview(root)
 	case g.help:
 		words = append(slices.Clone(words), "--help")
 	}
@@ -135,14 +133,6 @@ func (s *session) run(ctx context.Context, args []string) (*command, error) {
 		misuse.topic = words[0]
 	}
 	return c, err
-}
-
-// overview prints what there is, for a command line without a command.
-func (s *session) overview(ctx context.Context, root []*option.Option) error {
-	app := s.app(s.outline(commands())...)
-	app.Flags = option.Flags(root)
-	app.Action = urfave.ShowAppHelp
-	return app.RunContext(ctx, []string{s.program})
 }
 
 // dispatch runs the command that words begin with.

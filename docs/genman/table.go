@@ -21,7 +21,7 @@ type comparison struct {
 	docker   []dockerCommand
 	berth    map[string]cli.Entry
 	refused  map[string]string
-	differs  map[string]string
+	differs  map[string]note
 	problems []string
 }
 
@@ -94,8 +94,8 @@ func (c *comparison) commands(b *strings.Builder) {
 			c.problem("%s is refused and a command", d.name)
 		case have:
 			c.checkForms(d, e)
-			note := c.differs[d.name]
-			fmt.Fprintf(b, "| `%s`%s | %s | %s |\n", d.name, alsoCalled(d.long), status(note), note)
+			said := c.differs[d.name].how
+			fmt.Fprintf(b, "| `%s`%s | %s | %s |\n", d.name, alsoCalled(d.long), status(said), said)
 		case why == "":
 			c.problem("docker's command %s is neither there nor refused", d.name)
 		default:
@@ -110,8 +110,8 @@ func (c *comparison) commands(b *strings.Builder) {
 	}
 }
 
-func status(note string) string {
-	if note != "" {
+func status(said string) string {
+	if said != "" {
 		return "differs"
 	}
 	return "same"
@@ -168,7 +168,7 @@ func (c *comparison) flagRows(b *strings.Builder, d dockerCommand, e cli.Entry) 
 	var rows strings.Builder
 	for _, f := range d.flags {
 		own, have := flagOf(e, f.name)
-		why, note := c.flagNote(c.refused, d.name, f.name), c.flagNote(c.differs, d.name, f.name)
+		why, said := noteOf(c.refused, d.name, f.name), noteOf(c.differs, d.name, f.name)
 		switch {
 		case have && why != "":
 			c.problem("%s --%s is refused and a flag", d.name, f.name)
@@ -176,8 +176,10 @@ func (c *comparison) flagRows(b *strings.Builder, d dockerCommand, e cli.Entry) 
 			c.problem("%s --%s takes a value here or with docker, and not with both", d.name, f.name)
 		case have && f.short != "" && !slices.Contains(own.Forms, f.short):
 			c.problem("%s --%s has no -%s", d.name, f.name, f.short)
-		case have && note != "":
-			fmt.Fprintf(&rows, "| %s | differs | %s |\n", f.label(), note)
+		case have && said.refused != "":
+			fmt.Fprintf(&rows, "| %s | refused | %s |\n", f.label(), said.how)
+		case have && said.how != "":
+			fmt.Fprintf(&rows, "| %s | differs | %s |\n", f.label(), said.how)
 		case have:
 			same = append(same, f.label())
 		case why != "":
@@ -192,15 +194,13 @@ func (c *comparison) flagRows(b *strings.Builder, d dockerCommand, e cli.Entry) 
 	b.WriteString(rows.String())
 }
 
-// flagNote finds what is said of a flag; what is said of run's goes for create.
-func (c *comparison) flagNote(notes map[string]string, command, flag string) string {
-	if text := notes[command+" --"+flag]; text != "" {
-		return text
+// noteOf finds what is said of a flag; what is said of run's goes for create.
+func noteOf[T comparable](notes map[string]T, command, flag string) T {
+	text, said := notes[command+" --"+flag]
+	if !said && command == "create" {
+		text = notes["run --"+flag]
 	}
-	if command == "create" {
-		return notes["run --"+flag]
-	}
-	return ""
+	return text
 }
 
 // own lists what docker does not have.

@@ -6,6 +6,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"berth/cli"
+	"berth/container"
 )
 
 const comingFromDocker = "coming-from-docker.md"
@@ -68,6 +71,43 @@ func (c *comparison) known(what string) bool {
 		}
 	}
 	return false
+}
+
+// TestRefusedFlags gives each flag that berth knows and only refuses to berth. The
+// image is there, and the state's folders are the test's own, so that nothing but
+// the flag can be what is refused.
+func TestRefusedFlags(t *testing.T) {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	for what, said := range differences() {
+		if said.refused == "" {
+			continue
+		}
+		_, flag, _ := strings.Cut(what, " ")
+		env := map[string]string{"BERTH_ROOT": t.TempDir(), "BERTH_RUNROOT": t.TempDir(), "PATH": os.Getenv("PATH")}
+		complaint, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		code := cli.Main(t.Context(), cli.Process{
+			Args:      append([]string{"berth"}, strings.Fields(said.refused)...),
+			LookupEnv: func(k string) (string, bool) { v, ok := env[k]; return v, ok },
+			Stdio:     container.Stdio{In: null, Out: null, Err: complaint},
+		})
+		text, err := os.ReadFile(complaint.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if code != 125 && code != 1 || !strings.HasPrefix(string(text), "Error: ") || strings.Contains(string(text), "No such image") || !strings.Contains(said.refused, flag) {
+			t.Errorf("%s: status %d, %q; the page says that it is refused", said.refused, code, text)
+		}
+		if list, err := os.ReadDir(env["BERTH_ROOT"]); err != nil || len(list) > 0 {
+			t.Errorf("%s: berth got as far as its state: %v, %v", said.refused, list, err)
+		}
+	}
 }
 
 func TestReadSurface(t *testing.T) {
