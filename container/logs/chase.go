@@ -100,6 +100,7 @@ func (c *chaser) next() (f *source, gap bool, err error) {
 		}
 	}
 	b := c.ahead[0]
+	c.ahead[0] = begun{}
 	c.ahead = c.ahead[1:]
 	c.bytes -= b.size
 	return b.source, b.gap, nil

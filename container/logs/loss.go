@@ -36,6 +36,7 @@ type losses struct {
 	total   int64
 	stored  int64
 	at      time.Time
+	waiting bool // until the next time to store
 	cause   error
 }
 
@@ -49,9 +50,22 @@ func (l *losses) add(n int, cause error) {
 		l.report(fmt.Errorf("write log: %w; its lines are dropped until this is over", cause))
 	}
 	l.failing = true
-	if time.Since(l.at) > lossInterval {
+	switch {
+	case time.Since(l.at) > lossInterval:
 		l.store()
+	case !l.waiting:
+		// The last of a flood is to be known, too.
+		l.waiting = true
+		time.AfterFunc(lossInterval, l.later)
 	}
+}
+
+// later stores what was counted since.
+func (l *losses) later() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waiting = false
+	l.store()
 }
 
 // over notes that writing works.

@@ -111,6 +111,7 @@ func (r *ring) drain(to sink) {
 			return
 		}
 		piece := r.pieces[0]
+		r.pieces[0] = nil // or the list would hold on to it
 		r.pieces = r.pieces[1:]
 		r.mu.Unlock()
 		for rest := piece; len(rest) > 0; {

@@ -88,6 +88,25 @@ func TestRingKeepsAll(t *testing.T) {
 	}
 }
 
+// TestLossesBecomeKnown holds that the last of a flood is on disk soon, though
+// nothing follows it.
+func TestLossesBecomeKnown(t *testing.T) {
+	dir := t.TempDir()
+	l := &losses{path: filepath.Join(dir, "log")}
+	for range 100 {
+		l.add(3, errFull)
+	}
+	for begun := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		n, cause := droppedIn(dir)
+		if n == 300 && strings.Contains(cause, "buffer was full") {
+			return
+		}
+		if time.Since(begun) > 5*lossInterval {
+			t.Fatalf("%d, %q on disk", n, cause)
+		}
+	}
+}
+
 // TestRingTakesOneLarge has a record larger than the whole buffer.
 func TestRingTakesOneLarge(t *testing.T) {
 	g := &gate{open: make(chan struct{})}
