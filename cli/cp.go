@@ -30,6 +30,7 @@ func cpCommand() *command {
 		about: "Cp copies a file or a directory out of a container or into one, running or not. With - as the source it extracts a tar archive from stdin into a directory of the container, with - as the destination it writes one to stdout.\n\n" +
 			"A source that ends with /. is the content of a directory. A destination that is a directory gets the source inside; one that does not exist is what the source becomes, and the directory above it must exist. A local path with a colon is written with a leading ./ or /.\n\n" +
 			"Links in the container mean what they mean to its processes, and none leads out of it. What is copied into the container belongs to its root, what is copied out to the caller; with -a both keep the numbers of their owners.",
+		operands: []operand{containerPath, containerPath},
 		examples: []example{
 			{"Take a log out of a container, running or not.", "berth cp web:/var/log/app.log ."},
 			{"Put the content of a folder into one.", "berth cp site/. web:/var/www/"},

@@ -15,6 +15,7 @@ func healthcheckCommand() *command {
 		args: "CONTAINER", short: "Run the health check of a container now",
 		about: "Healthcheck run probes a running container once, beside the probes that its supervisor makes, and puts the result on record. The status is 0 when the probe succeeded, 1 when it did not, and 125 when there is nothing to run.",
 		min:   1, max: 1, mixed: true,
+		operands: []operand{runningContainer},
 		examples: []example{
 			{"Ask a container for its health in a script.", "berth healthcheck run web && echo healthy"},
 		},

@@ -43,7 +43,8 @@ func statsCommand() *command {
 	return &command{
 		name: "stats", category: categoryContainers, group: "container", groupNames: []string{"stats"},
 		args: "[OPTIONS] [CONTAINER...]", short: "Display a live stream of container(s) resource usage statistics",
-		about: "Stats shows what containers use, anew every second: without arguments all that run, those that are started meanwhile, too. On a terminal the table stays in its place.\n\nCPU % is the share of one processor over the last second, so a container can have more than 100%. MEM USAGE leaves out file cache that was not used lately. A container in the host's network has no NET I/O of its own. One that does not run shows zeros.",
+		about:    "Stats shows what containers use, anew every second: without arguments all that run, those that are started meanwhile, too. On a terminal the table stays in its place.\n\nCPU % is the share of one processor over the last second, so a container can have more than 100%. MEM USAGE leaves out file cache that was not used lately. A container in the host's network has no NET I/O of its own. One that does not run shows zeros.",
+		operands: []operand{liveContainer},
 		examples: []example{
 			{"Watch all containers that run.", "berth stats"},
 			{"One reading of two of them, for a script.", "berth stats --no-stream --format '{{.Name}} {{.MemUsage}}' web db"},

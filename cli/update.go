@@ -20,6 +20,7 @@ func updateCommand() *command {
 
 A running container has the new limits at once, and keeps them when it is started again. What the kernel refuses changes nothing.`,
 		min: 1, max: unlimited, mixed: true,
+		operands: []operand{anyContainer},
 		examples: []example{
 			{"Give a running container more memory.", "berth update -m 512m web"},
 		},

@@ -145,53 +145,71 @@ func (c *comparison) checkForms(d dockerCommand, e cli.Entry) {
 	}
 }
 
-// flags writes a table for the flags of each command that is there.
+// flags writes which flags are the same, in one table, and which are not, in one
+// for each command. What create has is run's.
 func (c *comparison) flags(b *strings.Builder) {
-	b.WriteString("\n## Every flag\n")
+	var same, others strings.Builder
 	for _, d := range c.docker {
 		e, have := c.berth[d.name]
-		// create has run's flags but for a few, which nothing is said about.
-		if !have || len(d.flags) == 0 {
+		if !have {
 			continue
 		}
+		alike, rows := c.flagRows(d, e)
 		title := "`" + d.name + "`"
-		if d.name == inFront {
-			title = "In front of the command"
+		switch d.name {
+		case inFront:
+			title = "in front of the command"
+		case "create":
+			continue
+		case "run":
+			title = "`run`, `create`"
 		}
-		fmt.Fprintf(b, "\n### %s\n\n| flag | in berth | |\n|---|---|---|\n", title)
-		c.flagRows(b, d, e)
+		if len(alike) > 0 {
+			fmt.Fprintf(&same, "| %s | %s |\n", title, strings.Join(alike, ", "))
+		}
+		if len(rows) > 0 {
+			fmt.Fprintf(&others, "\n### %s\n\n| flag | in berth | |\n|---|---|---|\n%s", strings.ToUpper(title[:1])+title[1:], strings.Join(rows, ""))
+		}
 	}
+	fmt.Fprintf(b, "\n## Flags that are the same\n\n| command | flags |\n|---|---|\n%s\n## Flags that differ, or are refused\n%s", same.String(), others.String())
 }
 
-func (c *comparison) flagRows(b *strings.Builder, d dockerCommand, e cli.Entry) {
-	var same []string
-	var rows strings.Builder
+// flagRows compares the flags of one command: those that are the same, and rows
+// for the others.
+func (c *comparison) flagRows(d dockerCommand, e cli.Entry) (same, rows []string) {
 	for _, f := range d.flags {
 		own, have := flagOf(e, f.name)
 		why, said := noteOf(c.refused, d.name, f.name), noteOf(c.differs, d.name, f.name)
+		if have {
+			c.checkFlag(d, f, own, why)
+		}
 		switch {
-		case have && why != "":
-			c.problem("%s --%s is refused and a flag", d.name, f.name)
-		case have && own.Value != f.value:
-			c.problem("%s --%s takes a value here or with docker, and not with both", d.name, f.name)
-		case have && f.short != "" && !slices.Contains(own.Forms, f.short):
-			c.problem("%s --%s has no -%s", d.name, f.name, f.short)
-		case have && said.refused != "":
-			fmt.Fprintf(&rows, "| %s | refused | %s |\n", f.label(), said.how)
-		case have && said.how != "":
-			fmt.Fprintf(&rows, "| %s | differs | %s |\n", f.label(), said.how)
-		case have:
-			same = append(same, f.label())
-		case why != "":
-			fmt.Fprintf(&rows, "| %s | refused | %s |\n", f.label(), cell(why))
-		default:
+		case !have && why == "":
 			c.problem("docker's %s --%s is neither there nor refused", d.name, f.name)
+		case !have:
+			rows = append(rows, fmt.Sprintf("| %s | refused | %s |\n", f.label(), cell(why)))
+		case said.refused != "":
+			rows = append(rows, fmt.Sprintf("| %s | refused | %s |\n", f.label(), said.how))
+		case said.how != "":
+			rows = append(rows, fmt.Sprintf("| %s | differs | %s |\n", f.label(), said.how))
+		default:
+			same = append(same, f.label())
 		}
 	}
-	if len(same) > 0 {
-		fmt.Fprintf(b, "| %s | same | |\n", strings.Join(same, ", "))
+	return same, rows
+}
+
+// checkFlag holds that a flag of berth's is read as docker's.
+func (c *comparison) checkFlag(d dockerCommand, f dockerFlag, own cli.Flag, refused string) {
+	if refused != "" {
+		c.problem("%s --%s is refused and a flag", d.name, f.name)
 	}
-	b.WriteString(rows.String())
+	if own.Value != f.value {
+		c.problem("%s --%s takes a value here or with docker, and not with both", d.name, f.name)
+	}
+	if f.short != "" && !slices.Contains(own.Forms, f.short) {
+		c.problem("%s --%s has no -%s", d.name, f.name, f.short)
+	}
 }
 
 // noteOf finds what is said of a flag; what is said of run's goes for create.
@@ -233,5 +251,11 @@ func (d dockerCommand) has(f cli.Flag) bool {
 	return slices.ContainsFunc(d.flags, func(own dockerFlag) bool { return slices.Contains(f.Forms, own.name) })
 }
 
-// cell keeps a text from ending a table's cell.
-func cell(text string) string { return strings.ReplaceAll(text, "|", "\\|") }
+// cell makes a sentence of a reason, and keeps it from ending a table's cell.
+func cell(text string) string {
+	text = strings.ReplaceAll(text, "|", "\\|")
+	if !strings.HasPrefix(text, "berth") {
+		text = strings.ToUpper(text[:1]) + text[1:]
+	}
+	return text + "."
+}
