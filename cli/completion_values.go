@@ -260,7 +260,13 @@ func flagSources() map[string]source {
 	streams := source{words: []string{"stdin", "stdout", "stderr"}}
 	return map[string]source{
 		"pull":         {words: []string{"always", "missing", "never"}},
-		"network":      {words: []string{"none", "host"}},
+		"network":      {words: []string{"none", "host", "container:"}, kind: namedContainer},
+		"pid":          {words: []string{"private", "host", "container:"}, kind: namedContainer},
+		"ipc":          {words: []string{"private", "shareable", "none", "host", "container:"}, kind: namedContainer},
+		"uts":          {words: []string{"private", "host"}},
+		"cgroupns":     {words: []string{"private", "host"}},
+		"userns":       {words: []string{"host", "private", "auto", "auto:size=", "container:"}, kind: namedContainer},
+		"restart":      {words: []string{"no", "always", "unless-stopped", "on-failure", "on-failure:"}},
 		"log-driver":   {words: []string{"json-file", "local", "journald", "none"}},
 		"log-opt":      {words: []string{"max-size=", "max-file="}},
 		"log-level":    {words: levels()},
@@ -274,7 +280,7 @@ func flagSources() map[string]source {
 		"ulimit":       {words: []string{"core=", "cpu=", "data=", "fsize=", "memlock=", "nofile=", "nproc=", "rss=", "stack="}},
 		"attach":       streams,
 		"cap-add":      capabilities, "cap-drop": capabilities,
-		"env-file": file, "cidfile": file, "pidfile": file, "tlscacert": file, "tlscert": file, "tlskey": file,
+		"env-file": file, "cidfile": file, "pidfile": file, "output": file, "tlscacert": file, "tlscert": file, "tlskey": file,
 		"bundle": folder, "rootfs": folder, "config": folder,
 		"volume": host, "device": host,
 	}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"berth/cli"
 )
 
 // TestPagesAreCurrent holds docs/man to the commands.
@@ -79,6 +81,25 @@ func TestPagesAreWellFormed(t *testing.T) {
 			if !strings.Contains(line, "missing date") {
 				t.Errorf("%s: %s", tool[0], line)
 			}
+		}
+	}
+}
+
+// TestReadmeListsCommands holds that no command is missing from the README.
+func TestReadmeListsCommands(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := strings.FieldsFunc(string(readme), func(r rune) bool { return strings.ContainsRune(" \n`,;", r) })
+	for _, e := range cli.Catalog() {
+		name := strings.Fields(e.Name)
+		// Inspect in a group is inspect.
+		if len(name) == 0 || name[len(name)-1] == "inspect" {
+			continue
+		}
+		if !slices.Contains(words, name[0]) || len(name) > 1 && !bytes.Contains(readme, []byte("`"+e.Name+"`")) {
+			t.Errorf("the README does not have the command %s", e.Name)
 		}
 	}
 }
