@@ -31,6 +31,9 @@ type Group struct {
 	// group. Without it Path is taken literally, and the filter is attached
 	// to the group itself.
 	Share bool
+	// MarkParents marks the parents that the plan makes, so that
+	// [Manager.RemoveParents] knows them. Without it they stay.
+	MarkParents bool
 	// Reuse lets the group exist already, as the OCI spec does, if it holds no
 	// process and is not frozen: its processes would be counted, killed and
 	// removed with the container. The plan's first step checks that, and its
@@ -248,7 +251,7 @@ func (c *compiler) legacy(x *Hierarchy) {
 	parent, _ := split(c.group.Path)
 	from, why := c.reason(x)
 	for _, level := range levels(parent) {
-		c.mkdir(x.Mount+level, true, from, "make the parent of containers' groups")
+		c.mkdirParent(x.Mount+level, from)
 	}
 	dir := x.Mount + c.group.Path
 	c.mkdir(dir, c.group.Reuse || c.group.Placed, from, why)
@@ -305,7 +308,11 @@ func (c *compiler) done(x *Hierarchy, dir string) {
 
 // mkdir adds a step that makes a group.
 func (c *compiler) mkdir(dir string, mayExist bool, from, why string) {
-	s := nsenter.Call(nsenter.Host, unix.SYS_MKDIRAT, nsenter.Int(unix.AT_FDCWD), nsenter.Str(dir), nsenter.Int(0o755)).
+	c.mkdirMode(dir, 0o755, mayExist, from, why)
+}
+
+func (c *compiler) mkdirMode(dir string, mode uint32, mayExist bool, from, why string) {
+	s := nsenter.Call(nsenter.Host, unix.SYS_MKDIRAT, nsenter.Int(unix.AT_FDCWD), nsenter.Str(dir), nsenter.Int(mode)).
 		On(dir).For(from, why)
 	if mayExist {
 		s = s.Tolerate(unix.EEXIST)

@@ -31,7 +31,7 @@ func (c *compiler) unified(v2 *Hierarchy) error {
 		// makes what is missing: that saves a call at nearly every start.
 		_, known := c.host.Enabled[level]
 		if !known && !c.group.Placed && (filterGroup == "" || len(needed) > 0) {
-			c.mkdir(v2.Mount+level, true, "cgroup", "make the parent of containers' groups")
+			c.mkdirParent(v2.Mount+level, "cgroup")
 		}
 		c.enable(v2, level, needed)
 	}

@@ -94,8 +94,8 @@ func (m *Manager) groupFor(ctx context.Context, s *setting) (string, error) {
 		return "", err
 	}
 	for _, level := range levels(p) {
-		if err := unix.Mkdir(s.on.Mount+level, 0o755); err != nil && err != unix.EEXIST {
-			return "", fmt.Errorf("mkdir %s: %w", s.on.Mount+level, err)
+		if err := mkdirLike(s.on.Mount+level, m.groups[0].on.Mount+level); err != nil {
+			return "", err
 		}
 	}
 	g := group{s.on, s.on.Mount + p}

@@ -240,7 +240,8 @@ func (c *compiler) groups() error {
 	c.placement, err = cgroup.Compile(c.p, c.in.Host.Cgroup,
 		cgroup.Group{
 			Path: c.in.Cgroup, Account: c.in.Account, Share: c.in.OwnCgroup, Reuse: !c.in.OwnCgroup,
-			Placed: c.in.Scope != nil, Defaults: true, Everywhere: c.in.Everywhere, From: from,
+			MarkParents: !c.in.OwnCgroup && !c.in.Everywhere,
+			Placed:      c.in.Scope != nil, Defaults: true, Everywhere: c.in.Everywhere, From: from,
 		},
 		c.in.Spec.Linux.Resources)
 	return err

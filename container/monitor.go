@@ -226,6 +226,7 @@ func IsMonitor(args []string) bool {
 // its end.
 func (e *Engine) Monitor(ctx context.Context, id string) error {
 	unix.CloseOnExec(monitorFd)
+	nameMonitor()
 	if err := e.prepare(); err != nil {
 		return tell(report{Code: 125, Error: err.Error()})
 	}
@@ -264,6 +265,13 @@ func callersSize(text string) *specs.Box {
 		return nil
 	}
 	return &box
+}
+
+// nameMonitor has ps and top show what the process is: after an execve of
+// /proc/self/exe its name is "exe". The name of the first thread counts, which
+// prctl(2) could set from that one only. Without a name all works as well.
+func nameMonitor() {
+	_ = os.WriteFile("/proc/self/comm", []byte(MonitorName), 0)
 }
 
 // tell sends a report to the command. That may be gone: then the report is

@@ -132,6 +132,7 @@ func (s *supervisor) runPayload(ctx context.Context) (Exit, error) {
 
 // start brings the payload to life, or leaves nothing running.
 func (s *supervisor) start(ctx context.Context) error {
+	defer s.holdParents(ctx)()
 	for _, step := range []func(ctx context.Context) error{
 		s.announce, s.record, s.compile, s.execute, s.recordLive, s.writePidFile,
 	} {
@@ -327,7 +328,7 @@ func (s *supervisor) settle(ctx context.Context, x Exit) error {
 	if s.groups != nil {
 		ctx, cancel := settling(ctx)
 		defer cancel()
-		errs = append(errs, s.groups.Remove(ctx))
+		errs = append(errs, s.groups.Remove(ctx), s.e.removeParents(ctx, s.groups))
 	}
 	s.decide(&x)
 	s.live.Exit = &x

@@ -242,7 +242,10 @@ func (e *Engine) endGroups(ctx context.Context, dirs []string, id string) error 
 	if err := m.Wait(ctx); err != nil {
 		return err
 	}
-	return m.Remove(ctx)
+	if err := m.Remove(ctx); err != nil {
+		return err
+	}
+	return e.removeParents(ctx, m)
 }
 
 // signalPayload sends a signal to a container's first process, never to one

@@ -111,3 +111,22 @@ func TestRunNameRace(t *testing.T) {
 	berthOutput(t, "rm", "-f", "only")
 	l.Check(t, settle)
 }
+
+// TestCgroupParentRace: containers come and go below one parent that berth makes
+// and removes: none of them loses it while it is made.
+func TestCgroupParentRace(t *testing.T) {
+	l := soak(t)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 8 {
+				c := exec.Command(fixture.Berth(t), "run", "--rm", "--cgroup-parent", "/berth-race/inner", "box", "true")
+				if out, err := c.CombinedOutput(); err != nil {
+					t.Errorf("%v: %s", err, out)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	l.Check(t, settle)
+}

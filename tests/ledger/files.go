@@ -8,8 +8,8 @@ import (
 )
 
 // growth lists what a test may add under berth's roots: the image store, the
-// caches and the events, which containers share and leave in place. What is being written there
-// under a temporary name, which starts with a dot, must be gone all the same;
+// caches and the events, which containers share and leave in place. What is being
+// written there under a temporary name, which starts with a dot, must be gone all the same;
 // the locks beside it, which end with .lock, stay.
 func growth() []string { return []string{"image", "layer", "cache", "build", "event"} }
 
@@ -17,7 +17,7 @@ func growth() []string { return []string{"image", "layer", "cache", "build", "ev
 // folders of state.Dirs, the marker of the boot, the folders, always empty, that
 // roots are attached to, and the record of what happened.
 func layout() []string {
-	return append(growth(), "container", "volume", "network", "oci", "name", "address", "boot", "empty", "oci/.empty", "event", "event/events.json", "event/events.json.1")
+	return append(growth(), "container", "volume", "network", "oci", "name", "address", "boot", "empty", "oci/.empty", "parents.lock", "event", "event/events.json", "event/events.json.1")
 }
 
 // files lists everything under one of berth's roots, links and devices
