@@ -37,7 +37,7 @@ func (e *Engine) Run(ctx context.Context, c *Config, stdio Stdio) (Exit, error) 
 // payload runs.
 func holdSignals() chan os.Signal {
 	signals := make(chan os.Signal, 64)
-	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGPIPE)
+	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGPIPE, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2)
 	return signals
 }
 
