@@ -11,6 +11,7 @@ import (
 	"berth/container"
 	"berth/container/events"
 	"berth/container/logs"
+	"berth/container/top"
 	"berth/image"
 	"berth/nsenter"
 	"berth/state"
@@ -79,6 +80,7 @@ type files interface {
 // observer looks at what runs.
 type observer interface {
 	Stats(ctx context.Context, v *container.View) (container.Stats, error)
+	Processes(ctx context.Context, ref string) ([]top.Process, error)
 }
 
 // planner shows what would be done.

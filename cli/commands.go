@@ -9,6 +9,7 @@ func commands() []*command {
 		psCommand(), portCommand(), logsCommand(), execCommand(), attachCommand(), inspectCommand(), inspectOf("container"), inspectOf("image"), waitCommand(),
 		diffCommand(), exportCommand(), cpCommand(),
 		eventsCommand(), statsCommand(),
+		topCommand(),
 		healthcheckCommand(),
 		importCommand(), imagesCommand(), rmiCommand(),
 		explainCommand(), bundlesCommand(), versionCommand(), infoCommand(), completionCommand(),
