@@ -13,6 +13,10 @@
 // its flags, their checks and the part of the spec that they set, and notes in
 // Config.From which flag asked for what.
 //
+// Help, manual pages, completion and the tables of docs/coming-from-docker.md are
+// made from the same rows: what a command's words name (operands) and examples of
+// it stand there, too.
+//
 // It never ends the process: [Main] returns the exit status. What needs no
 // words from a user (an API server, a monitor) uses package container directly.
 package cli

@@ -113,19 +113,21 @@ func began(err error) error {
 
 // report prints what ended a command, in the words of the personality.
 func (s *session) report(cmd *command, err error) {
-	var (
-		said  *status.Error
-		usage *usageError
-		done  *reported
-		hint  *hintError
-	)
-	if err == nil || errors.As(err, &done) || errors.As(err, &said) && said.Err == nil {
-		return
-	}
-	if errors.As(err, &usage) {
+	var said *status.Error
+	var usage *usageError
+	var done *reported
+	switch {
+	case err == nil || errors.As(err, &done) || errors.As(err, &said) && said.Err == nil:
+	case errors.As(err, &usage):
 		s.reportUsage(usage)
-		return
+	default:
+		s.reportFailure(cmd, err)
 	}
+}
+
+// reportFailure prints an error with its hint.
+func (s *session) reportFailure(cmd *command, err error) {
+	var hint *hintError
 	prefix, text := s.words.failure, err.Error()
 	if client := new(clientError); errors.As(err, &client) {
 		if prefix = s.words.flag; prefix == "" && client.docker != "" {
