@@ -25,6 +25,7 @@ type backend struct {
 	sessions
 	planner
 	observer
+	checkup
 	files
 	bundles bundlePlanner
 	images  imageStore
@@ -81,6 +82,11 @@ type files interface {
 type observer interface {
 	Stats(ctx context.Context, v *container.View) (container.Stats, error)
 	Processes(ctx context.Context, ref string) ([]top.Process, error)
+}
+
+// checkup looks for what is wrong with the state.
+type checkup interface {
+	Check(ctx context.Context, o container.CheckOptions) ([]container.Finding, error)
 }
 
 // planner shows what would be done.

@@ -5,7 +5,7 @@ package cli
 func commands() []*command {
 	return []*command{
 		runCommand(), createCommand(), startCommand(), stopCommand(), restartCommand(), killCommand(), rmCommand(),
-		pauseCommand(), unpauseCommand(), renameCommand(), updateCommand(), containerPruneCommand(), imagePruneCommand(), systemPruneCommand(), dfCommand(),
+		pauseCommand(), unpauseCommand(), renameCommand(), updateCommand(), containerPruneCommand(), imagePruneCommand(), systemPruneCommand(), dfCommand(), checkCommand(),
 		psCommand(), portCommand(), logsCommand(), execCommand(), attachCommand(), inspectCommand(), inspectOf("container"), inspectOf("image"), waitCommand(),
 		diffCommand(), exportCommand(), cpCommand(),
 		eventsCommand(), statsCommand(),

@@ -38,6 +38,8 @@ type world struct {
 	// logged is what was asked for of each log.
 	logged []logs.ReadOptions
 	views  []*container.View
+	// findings are what check finds.
+	findings []container.Finding
 	// root is a folder with the files of every container.
 	root string
 	// piped is what comes in on stdin, when set.
@@ -76,6 +78,11 @@ type plannedBundle struct{ *world }
 
 func (b plannedBundle) Plan(context.Context, string) (*nsenter.Plan, *specs.Spec, error) {
 	return &nsenter.Plan{}, &specs.Spec{}, b.err
+}
+
+func (w *world) Check(_ context.Context, o container.CheckOptions) ([]container.Finding, error) {
+	w.note(fmt.Sprintf("check %v %v", o.Repair, o.Force))
+	return w.findings, w.err
 }
 
 func (w *world) Start(_ context.Context, ref string) error { w.note("start " + ref); return w.err }
@@ -192,6 +199,8 @@ func (w *world) known(ref string) error { _, err := w.Get(context.Background(), 
 type fakeImages struct {
 	imageStore
 	list map[string]image.Image
+	// orphans are layers that no image has.
+	orphans []string
 }
 
 func (f fakeImages) Resolve(query string) (image.Image, error) {
@@ -228,12 +237,17 @@ func (f fakeImages) LayerSizes() (map[string]int64, error) {
 			sizes[layer] = 1000
 		}
 	}
+	for _, layer := range f.orphans {
+		sizes[layer] = 10
+	}
 	return sizes, nil
 }
 
 func (f fakeImages) Collect(context.Context, func(layer string) bool) ([]string, error) {
 	return []string{"sha256:orphan"}, nil
 }
+
+func (f fakeImages) Materialize(context.Context, string) error { return nil }
 
 func (f fakeImages) Remove(_ context.Context, ref string, _ image.RemoveOptions, inUse func(image.Digest) []image.User) (untagged, deleted []string, err error) {
 	for name, img := range f.list {
@@ -306,7 +320,7 @@ func (w *world) called(t *testing.T, program string, args ...string) result {
 	s.out, s.err, s.tick = &out, &errs, time.Millisecond
 	s.open = func() (*backend, error) {
 		return &backend{
-			lookup: w, lifecycle: w, sessions: w, planner: w, observer: w, files: w,
+			lookup: w, lifecycle: w, sessions: w, planner: w, observer: w, checkup: w, files: w,
 			bundles: plannedBundle{w}, images: w.images, events: fakeEvents{w}, dirs: w.dirs,
 			trace: func(func(*nsenter.Plan, []nsenter.Result), string) {},
 		}, nil

@@ -179,8 +179,8 @@ func (i *information) kernel() error {
 		return err
 	}
 	has := func(controller string) bool {
-		_, err := host.Cgroup.Find(controller)
-		return err == nil
+		hierarchy, err := host.Cgroup.Find(controller)
+		return err == nil && hierarchy != nil
 	}
 	i.CgroupVersion = "1"
 	if host.Cgroup.Mode == cgroup.Unified {

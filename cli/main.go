@@ -92,7 +92,7 @@ func openBackend(getenv func(string) string, stderr *os.File) (*backend, error) 
 	}
 	engine := container.New(dirs)
 	return &backend{
-		lookup: engine, lifecycle: engine, sessions: engine, planner: engine, observer: engine, files: engine,
+		lookup: engine, lifecycle: engine, sessions: engine, planner: engine, observer: engine, checkup: engine, files: engine,
 		bundles: bundlePlans(dirs, getenv), images: image.Open(dirs), events: engine.Events(), dirs: dirs,
 		trace: func(to func(*nsenter.Plan, []nsenter.Result), format string) {
 			engine.Trace, engine.MonitorEnv, engine.MonitorStderr = to, []string{traceEnv + "=" + format}, stderr

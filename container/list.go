@@ -8,8 +8,6 @@ import (
 	"slices"
 	"sync"
 
-	"golang.org/x/sys/unix"
-
 	"berth/state"
 )
 
@@ -40,8 +38,9 @@ func (e *Engine) list(ctx context.Context, all bool) ([]*View, error) {
 	for start := range listReaders {
 		readers.Go(func() {
 			for i := start; i < len(ids); i += listReaders {
-				if skipped[i] = !all && !started[ids[i]] && e.recorded(ids[i]); !skipped[i] {
-					views[i] = e.listed(ctx, ids[i], started[ids[i]])
+				id := ids[i]
+				if skipped[i] = !all && e.atRest(id, started[id]); !skipped[i] {
+					views[i] = e.listed(ctx, id, started[id])
 				}
 			}
 		})
@@ -59,10 +58,11 @@ func (e *Engine) list(ctx context.Context, all bool) ([]*View, error) {
 	return views, nil
 }
 
-// recorded reports whether a container has a lasting record. One without may be
-// what a command left that died.
-func (e *Engine) recorded(id string) bool {
-	return unix.Access(e.Dirs.Container(id)+"/config.json", unix.F_OK) == nil
+// atRest reports whether a container does not run, and is on record. One that is
+// not may be what a command left that died. Started tells that it has a folder of
+// this boot.
+func (e *Engine) atRest(id string, started bool) bool {
+	return (!started || !exists(e.livePath(id))) && exists(e.Dirs.Container(id)+"/config.json")
 }
 
 // sweep removes the claims and files of commands that died on the way, when

@@ -68,25 +68,48 @@ func abandoned(name string) bool {
 // that it removed. It disturbs nobody who is at work, and one path that resists
 // does not keep the others.
 func Sweep(d Dirs, more ...string) (removed []string, err error) {
-	dirs, err := sweepable(d)
-	dirs = append(dirs, more...)
+	paths, err := unfinished(d, more)
 	failed := []error{err}
-	for _, dir := range dirs {
-		names, err := readNames(dir)
-		failed = append(failed, err)
-		for _, name := range names {
-			if !abandoned(name) {
-				continue
-			}
-			if err := RemoveTree(dir + "/" + name); err != nil {
-				failed = append(failed, err)
-				continue
-			}
-			removed = append(removed, dir+"/"+name)
+	for _, path := range paths {
+		if err := RemoveTree(path); err != nil {
+			failed = append(failed, err)
+			continue
 		}
+		removed = append(removed, path)
 	}
 	claims, err := sweepClaims(d)
 	return append(removed, claims...), errors.Join(append(failed, err)...)
+}
+
+// Leftovers returns the paths that Sweep would remove, and removes nothing.
+func Leftovers(d Dirs, more ...string) ([]string, error) {
+	paths, err := unfinished(d, more)
+	names, nameErr := readNames(d.Names())
+	for _, name := range names {
+		if !ValidName(name) {
+			continue
+		}
+		if held, err := readClaim(d.Name(name)); errors.Is(err, ErrCorrupt) || err == nil && held.stale(d) {
+			paths = append(paths, d.Name(name))
+		}
+	}
+	return paths, errors.Join(err, nameErr)
+}
+
+// unfinished lists what interrupted writes and removals left.
+func unfinished(d Dirs, more []string) (paths []string, err error) {
+	dirs, err := sweepable(d)
+	failed := []error{err}
+	for _, dir := range append(dirs, more...) {
+		names, err := readNames(dir)
+		failed = append(failed, err)
+		for _, name := range names {
+			if abandoned(name) {
+				paths = append(paths, dir+"/"+name)
+			}
+		}
+	}
+	return paths, errors.Join(failed...)
 }
 
 // sweepable lists the directories that Sweep looks into.
