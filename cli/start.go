@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"berth/cli/option"
 	"berth/cli/status"
@@ -50,7 +49,7 @@ func startFailed(err error) error {
 }
 
 func (s *session) startAttached(ctx context.Context, refs []string, o container.AttachOptions) error {
-	if len(slices.Compact(refs)) > 1 {
+	if len(refs) > 1 {
 		return errors.New("you cannot start and attach multiple containers at once")
 	}
 	b, err := s.open()

@@ -76,7 +76,7 @@ func (e *Engine) Stop(ctx context.Context, ref string, timeout *int, signal stri
 	if err != nil {
 		return err
 	}
-	if v.Live == nil || v.Status == Created {
+	if v.Live == nil {
 		return nil
 	}
 	sig, err := v.stopSignal(signal)

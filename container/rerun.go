@@ -62,33 +62,18 @@ func (e *Engine) tellMonitor(ctx context.Context, v *View, bits os.FileMode) (*L
 	return e.loadLive(v.ID)
 }
 
-// halt ends the restart policy for the container's present run. A run that is
-// just beginning is waited for, so that it can be signalled. The view is of the
-// moment after that.
+// halt ends the restart policy for the container's present run. A payload that
+// is just being started is waited for, so that it can be signalled. The view is
+// of the moment after that.
 func (e *Engine) halt(ctx context.Context, v *View) error {
 	live, err := e.tellMonitor(ctx, v, halted)
-	if err != nil {
-		return err
-	}
-	for end := time.Now().Add(settleTime); live != nil && live.beginning() && live.Supervisor.Alive() && time.Now().Before(end); {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		time.Sleep(time.Millisecond)
-		if live, err = e.loadLive(v.ID); err != nil {
-			return err
-		}
+	if err == nil && live != nil && live.Payload.PID == 0 && !live.Restarting {
+		live, err = e.awaitPayload(ctx, v.ID)
 	}
 	if live != nil {
-		status := e.runningView(v.Config, live).Status
-		v.Live, v.Status = live, status
+		v.Status, v.Live = e.runningView(v.Config, live).Status, live
 	}
-	return nil
-}
-
-// beginning tells that a restarted payload has no pid yet.
-func (l *Live) beginning() bool {
-	return l.Restarts > 0 && l.Exit == nil && !l.Restarting && l.Payload.PID == 0
+	return err
 }
 
 // lives runs the container until its policy, or the user, wants no more. The

@@ -207,6 +207,7 @@ func (s *supervisor) reload() error {
 	if err != nil {
 		return err
 	}
+	c.Spec.Process.ConsoleSize = s.c.Spec.Process.ConsoleSize
 	s.c = c
 	return nil
 }

@@ -52,18 +52,8 @@ func (e *Engine) viewOf(ctx context.Context, id string, started bool) (*View, er
 		return nil, err
 	}
 	if live != nil && (live.Exit == nil || live.Again) {
-		if live.Supervisor.AliveIn(e.self.BootID) {
-			v := e.runningView(c, live)
-			if v.Status == Restarting {
-				v.Exit, err = e.loadExit(id)
-			}
+		if v, err := e.supervised(ctx, c, live); v != nil || err != nil {
 			return v, err
-		}
-		if err := e.settleLost(ctx, c, live); err != nil {
-			return nil, fmt.Errorf("settle container %s: %w", id, err)
-		}
-		if c.AutoRemove {
-			return nil, fs.ErrNotExist
 		}
 	}
 	if live != nil && c.AutoRemove && !live.Supervisor.AliveIn(e.self.BootID) {
@@ -84,6 +74,24 @@ func (e *Engine) viewOf(ctx context.Context, id string, started bool) (*View, er
 	}
 	v.Health = e.health(v)
 	return v, nil
+}
+
+// supervised is the view of a container that has a supervisor, or had one: when
+// that died, the container is settled, and nil says that it has ended.
+func (e *Engine) supervised(ctx context.Context, c *Config, live *Live) (v *View, err error) {
+	if live.Supervisor.AliveIn(e.self.BootID) {
+		if v = e.runningView(c, live); v.Status == Restarting {
+			v.Exit, err = e.loadExit(c.ID)
+		}
+		return v, err
+	}
+	if err := e.settleLost(ctx, c, live); err != nil {
+		return nil, fmt.Errorf("settle container %s: %w", c.ID, err)
+	}
+	if c.AutoRemove {
+		return nil, fs.ErrNotExist
+	}
+	return nil, nil
 }
 
 // keepExit records an end that found the disk full when it came. It is tried at

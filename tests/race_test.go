@@ -37,15 +37,20 @@ func racers(t *testing.T, n int, args func(i int) []string) []int {
 	return won
 }
 
+func berthCommand(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	return exec.Command(fixture.Berth(t), args...)
+}
+
 // berthOutput runs berth and returns what it prints.
 func berthOutput(t *testing.T, args ...string) string {
 	t.Helper()
-	c := exec.Command(fixture.Berth(t), args...)
+	c := berthCommand(t, args...)
 	var errs bytes.Buffer
 	c.Stderr = &errs
 	out, err := c.Output()
 	if err != nil {
-		t.Fatalf("berth %q: %v: %s", args, err, errs.String())
+		t.Errorf("berth %q: %v: %s", args, err, errs.String())
 	}
 	return strings.TrimSpace(string(out))
 }
