@@ -47,6 +47,8 @@ type Group struct {
 	// container, whatever the list of rules says, as runc does: specs are
 	// written in that expectation. An empty list then allows nothing else.
 	Defaults bool
+	// OptionalSwap lets the kernel lack a limit on swap.
+	OptionalSwap bool
 	// From maps config fields ("memory.limit") to the flags that set them
 	// ("--memory"), for listings.
 	From map[string]string
@@ -100,7 +102,7 @@ func Compile(p *nsenter.Plan, h Host, g Group, res *specs.LinuxResources) (Place
 		return c.out, err
 	}
 	var err error
-	l := &limits{host: &h, name: g.from}
+	l := &limits{host: &h, name: g.from, optionalSwap: g.OptionalSwap}
 	if c.settings, err = l.settings(res); err != nil {
 		return c.out, err
 	}

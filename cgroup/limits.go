@@ -36,8 +36,10 @@ type limits struct {
 	name func(field string) string
 	// update says that the group has limits already.
 	update bool
-	list   []setting
-	err    error
+	// optionalSwap is Group.OptionalSwap.
+	optionalSwap bool
+	list         []setting
+	err          error
 	// on, controller and field hold for the settings added next.
 	on         *Hierarchy
 	controller string

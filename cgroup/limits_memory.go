@@ -104,7 +104,7 @@ func (l *limits) memoryAndSwap(m *specs.LinuxMemory) {
 	}
 	// Without swap accounting the file is missing; then no limit is what holds,
 	// and where there is no swap, a limit of none is kept as well.
-	s.optional = swap == -1 || l.v2() && swap == limit
+	s.optional = swap == -1 || l.v2() && swap == limit || l.optionalSwap
 	l.put(s)
 }
 

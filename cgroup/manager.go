@@ -19,6 +19,9 @@ import (
 // Manager works on the groups of one container. It holds paths, no state, so
 // several may work on the same groups.
 type Manager struct {
+	// OptionalSwap is as in [Group], for updates.
+	OptionalSwap bool
+
 	host   Host
 	groups []group // the v2 group first
 }

@@ -21,7 +21,7 @@ import (
 func (m *Manager) Update(ctx context.Context, res *specs.LinuxResources) error {
 	// Completed in a copy: several may use the Manager at once.
 	h := m.host.private()
-	l := &limits{host: &h, name: fieldName, update: true}
+	l := &limits{host: &h, name: fieldName, update: true, optionalSwap: m.OptionalSwap}
 	list, err := l.settings(res)
 	if err != nil {
 		return err

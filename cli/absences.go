@@ -58,8 +58,6 @@ func absences() []absence {
 
 		{"start --checkpoint", "berth does not freeze processes to disk", ""},
 		{"start --checkpoint-dir", "berth does not freeze processes to disk", ""},
-		{"update --cpu-rt-period", "a budget of real time is set when a container is made", "berth run --cpu-rt-period"},
-		{"update --cpu-rt-runtime", "a budget of real time is set when a container is made", "berth run --cpu-rt-runtime"},
 		{"rm --link", "a link is a line of the hosts file and goes with its container", ""},
 		{"images --tree", "an image of berth's store is for one platform, and has no tree", ""},
 		{"image inspect --platform", "an image of berth's store is for one platform", ""},

@@ -31,6 +31,8 @@ type backend struct {
 	images  imageStore
 	events  eventLog
 	dirs    state.Dirs
+	// preserve passes the descriptors from 3 on to the next payload.
+	preserve func(count int) error
 	// trace has the next start report its steps, in this process or, in the
 	// format given, in a monitor.
 	trace func(to func(*nsenter.Plan, []nsenter.Result), format string)

@@ -35,8 +35,10 @@ type creation struct {
 	mounts     mountFlags
 	security   securityFlags
 	memory     memoryFlags
+	reclaim    reclaimFlags
 	cpu        cpuFlags
 	blkio      blkioFlags
+	refused    refusedFlags
 	log        logFlags
 	health     healthFlags
 }
@@ -45,10 +47,11 @@ type creation struct {
 // first, as others add to what it sets, and the identity and namespaces before
 // the process, whose environment has the host name.
 func (c *creation) groups() []flagGroup {
-	return []flagGroup{&c.security, &c.identity, &c.network, &c.names, &c.namespaces, &c.process, &c.lifecycle, &c.mounts, &c.memory, &c.cpu, &c.blkio, &c.log, &c.health}
+	return []flagGroup{&c.security, &c.identity, &c.network, &c.names, &c.namespaces, &c.process, &c.lifecycle, &c.mounts, &c.memory, &c.reclaim, &c.cpu, &c.blkio, &c.refused, &c.log, &c.health}
 }
 
 func (c *creation) options() []*option.Option {
+	c.memory.withSwap = true
 	list := make([]*option.Option, 0, 80)
 	for _, g := range c.groups() {
 		list = append(list, g.options()...)

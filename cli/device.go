@@ -6,10 +6,14 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"berth/container"
 )
 
 // device is one --device: HOST[:CONTAINER][:PERMISSIONS].
@@ -18,24 +22,25 @@ type device struct{ host, inside, access string }
 func parseDevice(s string) (device, error) {
 	parts := strings.Split(s, ":")
 	d := device{host: parts[0], inside: parts[0], access: "rwm"}
-	switch len(parts) {
-	case 1:
-	case 2:
-		if isAccess(parts[1]) {
-			d.access = parts[1]
-		} else {
-			d.inside = parts[1]
-		}
-	case 3:
+	switch {
+	case len(parts) > 3 || parts[0] == "":
+		return d, verbatim("bad format for path: %s", s)
+	case strings.Contains(parts[0], "=") && !path.IsAbs(parts[0]):
+		return d, fmt.Errorf("device %s: this version knows no devices of the Container Device Interface", s)
+	case len(parts) == 3:
 		d.inside, d.access = parts[1], parts[2]
-	default:
-		return d, fmt.Errorf("invalid device specification: %s", s)
+	case len(parts) == 2 && isAccess(parts[1]):
+		d.access = parts[1]
+	case len(parts) == 2:
+		d.inside = parts[1]
 	}
 	if !isAccess(d.access) {
-		return d, fmt.Errorf("invalid device mode: %s", d.access)
+		return d, verbatim("bad mode specified: %s", d.access)
 	}
-	if !path.IsAbs(d.host) || !path.IsAbs(d.inside) {
-		return d, fmt.Errorf("invalid device specification: %s: paths must be absolute", s)
+	for _, p := range []string{d.inside, d.host} {
+		if !path.IsAbs(p) {
+			return d, verbatim("%s is not an absolute path", p)
+		}
 	}
 	d.inside = path.Clean(d.inside)
 	return d, nil
@@ -53,8 +58,47 @@ func isAccess(s string) bool {
 	return s != ""
 }
 
+// addRule reads one --device-cgroup-rule: TYPE MAJOR:MINOR ACCESS, as the kernel
+// takes it (cgroup-v1/devices.rst).
+func (f *mountFlags) addRule(s string) error {
+	refused := verbatim("invalid device cgroup format '%s'", s)
+	kind, rest, _ := strings.Cut(s, " ")
+	numbers, access, _ := strings.Cut(rest, " ")
+	major, minor, both := strings.Cut(numbers, ":")
+	if !slices.Contains([]string{"a", "b", "c"}, kind) || !both || !isAccess(access) {
+		return refused
+	}
+	r := specs.LinuxDeviceCgroup{Allow: true, Type: kind, Access: access}
+	for _, x := range []struct {
+		text string
+		to   **int64
+	}{{major, &r.Major}, {minor, &r.Minor}} {
+		if x.text == "*" {
+			continue
+		}
+		n, err := strconv.ParseUint(x.text, 10, 31)
+		if err != nil {
+			return refused
+		}
+		*x.to = to(int64(n))
+	}
+	f.rules = append(f.rules, r)
+	f.ruleTexts = append(f.ruleTexts, s)
+	return nil
+}
+
+func (f *mountFlags) applyRules(d *draft) {
+	if len(f.rules) == 0 {
+		return
+	}
+	d.resources().Devices = append(d.resources().Devices, f.rules...)
+	d.DeviceRules = f.ruleTexts
+	d.asked("linux.resources.devices", "--device-cgroup-rule")
+}
+
 // apply adds the device, or all devices below it when it is a folder.
 func (d device) apply(to *draft) error {
+	to.Config.Devices = append(to.Config.Devices, container.Device{Host: d.host, Inside: d.inside, Access: d.access})
 	host, err := filepath.EvalSymlinks(d.host)
 	if err != nil {
 		return d.cannot(err)

@@ -85,7 +85,7 @@ func (s *session) exec(ctx context.Context, o container.ExecOptions, f execFlags
 	if o.Files, err = preservedFds(f.preserveFds); err != nil {
 		return &status.Error{Code: exitBerth, Err: err}
 	}
-	asked, err := readEnvFiles(f.envFiles)
+	asked, err := readPairFiles("env", f.envFiles)
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ type blkioFlags struct {
 	readBps, writeBps   []deviceRate
 	readIOps, writeIOps []deviceRate
 	weightSet           bool
+	weights             []deviceRate
 }
 
 func (f *blkioFlags) options() []*option.Option {
@@ -33,6 +34,7 @@ func (f *blkioFlags) options() []*option.Option {
 			f.weight, f.weightSet = uint16(n), n != 0
 			return err
 		}),
+		option.ParsedList(&f.weights, parseDeviceWeight, "blkio-weight-device", "list", "Block IO weight (relative device weight)"),
 		option.ParsedList(&f.readBps, parseDeviceBps, "device-read-bps", "list", "Limit read rate (bytes per second) from a device"),
 		option.ParsedList(&f.writeBps, parseDeviceBps, "device-write-bps", "list", "Limit write rate (bytes per second) to a device"),
 		option.ParsedList(&f.readIOps, parseDeviceIOps, "device-read-iops", "list", "Limit read rate (IO per second) from a device"),
@@ -51,6 +53,19 @@ func parseDeviceBps(s string) (deviceRate, error) {
 		return deviceRate{}, fmt.Errorf("invalid rate for device: %s. The correct format is <device-path>:<number>[<unit>]. Number must be a positive integer. Unit is optional and can be kb, mb, or gb", s)
 	}
 	return deviceRate{path, uint64(rate)}, nil
+}
+
+// parseDeviceWeight reads PATH:WEIGHT.
+func parseDeviceWeight(s string) (deviceRate, error) {
+	path, text, err := splitDevice(s)
+	if err != nil {
+		return deviceRate{}, err
+	}
+	weight, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || weight > 0 && (weight < 10 || weight > 1000) {
+		return deviceRate{}, verbatim("invalid weight for device: %s", s)
+	}
+	return deviceRate{path, weight}, nil
 }
 
 // parseDeviceIOps reads PATH:NUMBER.
@@ -92,6 +107,16 @@ func (f *blkioFlags) apply(d *draft) error {
 		d.resources().BlockIO = block
 		d.asked(path+"weight", "--blkio-weight")
 	}
+	for _, w := range f.weights {
+		x := specs.LinuxWeightDevice{Weight: to(uint16(w.rate))}
+		var err error
+		if x.Major, x.Minor, err = w.number("--blkio-weight-device"); err != nil {
+			return err
+		}
+		block.WeightDevice = append(block.WeightDevice, x)
+		d.resources().BlockIO = block
+		d.asked(path+"weightDevice", "--blkio-weight-device")
+	}
 	for _, list := range []struct {
 		rates []deviceRate
 		into  *[]specs.LinuxThrottleDevice
@@ -104,19 +129,27 @@ func (f *blkioFlags) apply(d *draft) error {
 		{f.writeIOps, &block.ThrottleWriteIOPSDevice, "throttleWriteIOPSDevice", "--device-write-iops"},
 	} {
 		for _, r := range list.rates {
-			var st unix.Stat_t
-			if err := unix.Stat(r.path, &st); err != nil {
-				return fmt.Errorf("%s %s: stat: %w", list.flag, r.path, err)
-			}
-			if st.Mode&unix.S_IFMT != unix.S_IFBLK {
-				return fmt.Errorf("%s %s: not a block device", list.flag, r.path)
-			}
 			t := specs.LinuxThrottleDevice{Rate: r.rate}
-			t.Major, t.Minor = int64(unix.Major(st.Rdev)), int64(unix.Minor(st.Rdev))
+			var err error
+			if t.Major, t.Minor, err = r.number(list.flag); err != nil {
+				return err
+			}
 			*list.into = append(*list.into, t)
 			d.resources().BlockIO = block
 			d.asked(path+list.field, list.flag)
 		}
 	}
 	return nil
+}
+
+// number is the device's number, for the flag that names it.
+func (r deviceRate) number(flag string) (major, minor int64, err error) {
+	var st unix.Stat_t
+	if err := unix.Stat(r.path, &st); err != nil {
+		return 0, 0, fmt.Errorf("%s %s: stat: %w", flag, r.path, err)
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFBLK {
+		return 0, 0, fmt.Errorf("%s %s: not a block device", flag, r.path)
+	}
+	return int64(unix.Major(st.Rdev)), int64(unix.Minor(st.Rdev)), nil
 }

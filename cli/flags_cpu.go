@@ -2,6 +2,8 @@ package cli
 
 import (
 	"math"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -19,7 +21,9 @@ type cpuFlags struct {
 	cpus          float64
 	shares        uint64
 	period, quota int64
-	set, mems     string
+	// The realtime ones are in microseconds as well.
+	rtPeriod, rtRuntime int64
+	set, mems           string
 }
 
 func (f *cpuFlags) options() []*option.Option {
@@ -28,6 +32,8 @@ func (f *cpuFlags) options() []*option.Option {
 		option.Parsed(&f.shares, parseShares, "c,cpu-shares", "int", "CPU shares (relative weight)"),
 		option.Parsed(&f.period, parseInt64, "cpu-period", "int", "Limit CPU CFS (Completely Fair Scheduler) period, in microseconds"),
 		option.Parsed(&f.quota, parseInt64, "cpu-quota", "int", "Limit CPU CFS (Completely Fair Scheduler) quota, in microseconds"),
+		option.Parsed(&f.rtPeriod, parseInt64, "cpu-rt-period", "int", "Limit CPU real-time period in microseconds, on hosts with cgroup v1 and a real-time kernel"),
+		option.Parsed(&f.rtRuntime, parseInt64, "cpu-rt-runtime", "int", "Limit CPU real-time runtime in microseconds, on hosts with cgroup v1 and a real-time kernel"),
 		option.Parsed(&f.set, parseCPUSet("cpus"), "cpuset-cpus", "string", "CPUs in which to allow execution (0-3, 0,1)"),
 		option.Parsed(&f.mems, parseCPUSet("mems"), "cpuset-mems", "string", "MEMs in which to allow execution (0-3, 0,1)"),
 	}
@@ -75,6 +81,8 @@ func (f *cpuFlags) check() error {
 		return verbatim("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)")
 	case f.quota > 0 && f.quota < 1000:
 		return verbatim("CPU cfs quota can not be less than 1ms (i.e. 1000)")
+	case f.rtPeriod < 0 || f.rtRuntime != 0 && f.rtPeriod != 0 && f.rtRuntime > f.rtPeriod:
+		return verbatim("cpu real-time runtime cannot be higher than cpu real-time period")
 	}
 	return nil
 }
@@ -82,6 +90,9 @@ func (f *cpuFlags) check() error {
 func (f *cpuFlags) apply(d *draft) error {
 	if *f == (cpuFlags{}) {
 		return nil
+	}
+	if err := f.checkAvailable("/sys/devices/system"); err != nil {
+		return err
 	}
 	cpu := &specs.LinuxCPU{Cpus: f.set, Mems: f.mems}
 	d.resources().CPU = cpu
@@ -91,6 +102,14 @@ func (f *cpuFlags) apply(d *draft) error {
 	}
 	if f.mems != "" {
 		d.asked(path+"mems", "--cpuset-mems")
+	}
+	if f.rtPeriod != 0 {
+		cpu.RealtimePeriod = to(uint64(f.rtPeriod))
+		d.asked(path+"realtimePeriod", "--cpu-rt-period")
+	}
+	if f.rtRuntime != 0 {
+		cpu.RealtimeRuntime = &f.rtRuntime
+		d.asked(path+"realtimeRuntime", "--cpu-rt-runtime")
 	}
 	if f.shares != 0 {
 		cpu.Shares = &f.shares
@@ -110,4 +129,46 @@ func (f *cpuFlags) apply(d *draft) error {
 		d.asked(path+"quota", "--cpu-quota")
 	}
 	return nil
+}
+
+// checkAvailable refuses processors and memory nodes that the machine does not
+// have: the kernel would refuse them, too, without saying which there are.
+// devices is the kernel's folder of them.
+func (f *cpuFlags) checkAvailable(devices string) error {
+	for _, x := range []struct{ asked, file, what string }{
+		{f.set, "cpu/online", "CPUs"},
+		{f.mems, "node/online", "memory nodes"},
+	} {
+		if x.asked == "" {
+			continue
+		}
+		available := "0"
+		if text, err := os.ReadFile(filepath.Join(devices, x.file)); err == nil {
+			available = strings.TrimSpace(string(text))
+		}
+		have := cpuNumbers(available)
+		for n := range cpuNumbers(x.asked) {
+			if !have[n] {
+				return verbatim("Requested %s are not available - requested %s, available: %s", x.what, x.asked, available)
+			}
+		}
+	}
+	return nil
+}
+
+// cpuNumbers lists the numbers in a list that was checked already.
+func cpuNumbers(list string) map[uint64]bool {
+	all := map[uint64]bool{}
+	for part := range strings.SplitSeq(list, ",") {
+		low, high, isRange := strings.Cut(part, "-")
+		first, _ := strconv.ParseUint(low, 10, 16)
+		last := first
+		if isRange {
+			last, _ = strconv.ParseUint(high, 10, 16)
+		}
+		for n := first; n <= last; n++ {
+			all[n] = true
+		}
+	}
+	return all
 }

@@ -16,9 +16,11 @@ import (
 type identityFlags struct {
 	name, hostname, domainname string
 	labels, annotations        []string
+	labelFiles                 []string
 	cidFile, pidFile           string
 	remove                     bool
 	pull                       string
+	quiet                      bool
 	platform                   string
 	cgroupParent               string
 }
@@ -30,11 +32,13 @@ func (f *identityFlags) options() []*option.Option {
 		option.Text(&f.hostname, "h,hostname", "string", "Container host name"),
 		option.Text(&f.domainname, "domainname", "string", "Container NIS domain name"),
 		option.ParsedList(&f.labels, keyValue("label"), "l,label", "list", "Set meta data on a container"),
+		option.List(&f.labelFiles, "label-file", "list", "Read in a line delimited file of labels"),
 		option.ParsedList(&f.annotations, keyValue("annotation"), "annotation", "list", "Add an annotation to the container (passed in the OCI spec)"),
 		option.Text(&f.cidFile, "cidfile", "string", "Write the container ID to the file"),
 		option.Text(&f.pidFile, "pidfile", "string", "Write the process ID of the container's first process to the file"),
 		option.Switch(&f.remove, "rm", "Automatically remove the container when it exits"),
 		option.Parsed(&f.pull, parsePull, "pull", "string", "Pull image before running (\"always\", \"missing\", \"never\")"),
+		option.Switch(&f.quiet, "q,quiet", "Suppress the pull output"),
 		option.Text(&f.platform, "platform", "string", "Set platform if the image has several"),
 		option.Text(&f.cgroupParent, "cgroup-parent", "string", "Optional parent cgroup for the container"),
 	}
@@ -96,6 +100,11 @@ func (f *identityFlags) checkHostname() error {
 func (f *identityFlags) apply(d *draft) error {
 	d.Name = strings.TrimPrefix(f.name, "/")
 	d.AutoRemove = f.remove
+	labels, err := readPairFiles("label", f.labelFiles)
+	if err != nil {
+		return err
+	}
+	addPairs(d.Labels, labels)
 	addPairs(d.Labels, f.labels)
 	if len(f.annotations) > 0 {
 		if d.Spec.Annotations == nil {

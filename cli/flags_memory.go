@@ -15,6 +15,9 @@ type memoryFlags struct {
 	swap int64
 	// pids is 0 or below for no limit.
 	pids *int
+	// withSwap limits swap along with memory when nobody asks for a limit of its
+	// own.
+	withSwap bool
 }
 
 func (f *memoryFlags) options() []*option.Option {
@@ -57,22 +60,26 @@ func (f *memoryFlags) apply(d *draft) error {
 	if f.limit == 0 && f.reservation == 0 && f.swap == 0 {
 		return nil
 	}
+	const path = "linux.resources.memory."
 	memory := &specs.LinuxMemory{}
 	d.resources().Memory = memory
 	if f.limit > 0 {
 		memory.Limit = &f.limit
-		d.asked("linux.resources.memory.limit", "--memory")
+		d.asked(path+"limit", "--memory")
+		// docker's default: as much swap as memory. The engine knows by who
+		// asked that a host which does not account swap may go without.
+		if f.withSwap && f.swap == 0 {
+			memory.Swap = to(2 * f.limit)
+			d.asked(path+"swap", container.SwapByDefault)
+		}
 	}
 	if f.reservation > 0 {
 		memory.Reservation = &f.reservation
-		d.asked("linux.resources.memory.reservation", "--memory-reservation")
+		d.asked(path+"reservation", "--memory-reservation")
 	}
-	// docker would also give twice the memory as swap by default. berth leaves
-	// swap alone: on hosts that do not account for it, the limit that nobody
-	// asked for would have to be an error.
 	if f.swap != 0 {
 		memory.Swap = &f.swap
-		d.asked("linux.resources.memory.swap", "--memory-swap")
+		d.asked(path+"swap", "--memory-swap")
 	}
 	return nil
 }

@@ -21,7 +21,11 @@ type mountFlags struct {
 	readOnly bool
 	shmSize  int64
 	devices  []device
-	rootfs   string
+	// rules are those of --device-cgroup-rule, ruleTexts the same as given.
+	rules     []specs.LinuxDeviceCgroup
+	ruleTexts []string
+	from      []volumesFrom
+	rootfs    string
 }
 
 func (f *mountFlags) options() []*option.Option {
@@ -32,6 +36,8 @@ func (f *mountFlags) options() []*option.Option {
 		option.Switch(&f.readOnly, "read-only", "Mount the container's root filesystem as read only"),
 		option.Parsed(&f.shmSize, units.RAMInBytes, "shm-size", "bytes", "Size of /dev/shm"),
 		option.ParsedList(&f.devices, parseDevice, "device", "list", "Add a host device to the container"),
+		option.New("device-cgroup-rule", "list", "Add a rule to the cgroup allowed devices list", f.addRule),
+		option.ParsedList(&f.from, parseVolumesFrom, "volumes-from", "list", "Mount volumes from the specified container(s)"),
 		option.Text(&f.rootfs, "rootfs", "dir", "Run on a root file system of the host instead of an image"),
 	}
 }
@@ -72,6 +78,11 @@ func (f *mountFlags) apply(d *draft) error {
 	if f.shmSize > 0 {
 		f.applyShm(d)
 	}
+	for _, v := range f.from {
+		if err := v.apply(d); err != nil {
+			return err
+		}
+	}
 	for _, m := range f.tmpfs {
 		d.setMount(m, "--tmpfs")
 	}
@@ -91,6 +102,7 @@ func (f *mountFlags) apply(d *draft) error {
 			return err
 		}
 	}
+	f.applyRules(d)
 	return nil
 }
 

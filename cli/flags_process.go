@@ -142,7 +142,7 @@ func (f *processFlags) applyUlimits(d *draft) {
 // applyEnv makes the environment: docker's own variables, what the flags say,
 // then what the image adds. HOME is left to the start, which knows the user's.
 func (f *processFlags) applyEnv(d *draft) error {
-	asked, err := readEnvFiles(f.envFiles)
+	asked, err := readPairFiles("env", f.envFiles)
 	if err != nil {
 		return err
 	}
@@ -199,8 +199,8 @@ func (f *processFlags) command(d *draft, args []string) error {
 	return nil
 }
 
-// readEnvFiles reads all --env-file files in order.
-func readEnvFiles(paths []string) ([]string, error) {
+// readPairFiles reads all --env-file or --label-file files in order.
+func readPairFiles(what string, paths []string) ([]string, error) {
 	var all []string
 	for _, name := range paths {
 		file, err := os.Open(filepath.Clean(name))
@@ -210,7 +210,7 @@ func readEnvFiles(paths []string) ([]string, error) {
 		vars, err := parseEnvFile(file)
 		file.Close()
 		if err != nil {
-			return nil, fmt.Errorf("invalid env file (%s): %w", name, err)
+			return nil, fmt.Errorf("invalid %s file (%s): %w", what, name, err)
 		}
 		all = append(all, vars...)
 	}

@@ -158,9 +158,8 @@ func applySecurityOpt(d *draft, s string) error {
 	case "seccomp":
 		return applySeccomp(d, value)
 	case "apparmor":
-		if value != "unconfined" {
-			return &hintError{fmt.Errorf("--security-opt %s: this version sets no AppArmor profile", s), "apparmor=unconfined is what runs"}
-		}
+		d.Spec.Process.ApparmorProfile = strings.TrimSpace(value)
+		d.asked("process.apparmorProfile", "--security-opt")
 	case "label":
 		if value != "disable" {
 			return &hintError{fmt.Errorf("--security-opt %s: this version sets no SELinux label", s), "label=disable is what runs"}
@@ -170,6 +169,8 @@ func applySecurityOpt(d *draft, s string) error {
 			return fmt.Errorf("invalid --security-opt: %q", s)
 		}
 		unmask(d, "ALL")
+	case "writable-cgroups":
+		return applyWritableCgroups(d, s, value)
 	case "mask":
 		return mask(d, s, value)
 	case "unmask":
@@ -190,6 +191,22 @@ func applyNoNewPrivileges(d *draft, s, value string, given bool) error {
 	}
 	d.Spec.Process.NoNewPrivileges = on
 	d.asked("process.noNewPrivileges", "--security-opt")
+	return nil
+}
+
+// applyWritableCgroups lets the container make groups below its own.
+func applyWritableCgroups(d *draft, s, value string) error {
+	on, err := strconv.ParseBool(value)
+	if err != nil {
+		return fmt.Errorf("invalid --security-opt: %q", s)
+	}
+	for i := range d.Spec.Mounts {
+		m := &d.Spec.Mounts[i]
+		if on && m.Type == "cgroup" {
+			m.Options = slices.DeleteFunc(slices.Clone(m.Options), func(o string) bool { return o == "ro" })
+			d.asked(mountField(m.Destination), "--security-opt")
+		}
+	}
 	return nil
 }
 

@@ -121,7 +121,7 @@ func describeHost(c *container.Config) hostConfig {
 	h := hostConfig{
 		LogConfig: logConfig{c.Log.Driver, map[string]string{}}, NetworkMode: c.Network, PortBindings: bindings(c.Ports),
 		RestartPolicy: restartPolicy{cmp.Or(c.Restart.Name, "no"), c.Restart.MaximumRetryCount}, AutoRemove: c.AutoRemove, Annotations: c.Spec.Annotations,
-		CgroupnsMode: cmp.Or(c.Modes.Cgroup, "private"), DNS: listed(c.DNS.Servers), DNSOptions: listed(c.DNS.Options), DNSSearch: listed(c.DNS.Search), ExtraHosts: c.ExtraHosts,
+		CgroupnsMode: cmp.Or(c.Modes.Cgroup, "private"), DNS: listed(c.DNS.Servers), DNSOptions: listed(c.DNS.Options), DNSSearch: listed(c.DNS.Search), ExtraHosts: c.ExtraHosts, VolumesFrom: c.VolumesFrom,
 		GroupAdd: c.GroupAdd, IpcMode: cmp.Or(c.Modes.IPC, "private"), PidMode: c.Modes.PID,
 		Privileged: c.Privileged, ReadonlyRootfs: c.Spec.Root.Readonly, SecurityOpt: securityOptions(c),
 		UTSMode: c.Modes.UTS, UsernsMode: c.Modes.User, ShmSize: container.ShmSize, Sysctls: l.Sysctl, Runtime: "berth",
@@ -147,6 +147,10 @@ func describeHost(c *container.Config) hostConfig {
 	for _, m := range c.Spec.Mounts {
 		describeMount(&h, m, c.From[mountField(m.Destination)])
 	}
+	for _, dev := range c.Devices {
+		h.Devices = append(h.Devices, deviceMapping{dev.Host, dev.Inside, dev.Access})
+	}
+	h.DeviceCgroupRules = c.DeviceRules
 	h.CgroupParent = l.CgroupsPath
 	h.hostLimits.fill(c, l.Resources)
 	return h

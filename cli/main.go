@@ -94,6 +94,10 @@ func openBackend(getenv func(string) string, stderr *os.File) (*backend, error) 
 	return &backend{
 		lookup: engine, lifecycle: engine, sessions: engine, planner: engine, observer: engine, checkup: engine, files: engine,
 		bundles: bundlePlans(dirs, getenv), images: image.Open(dirs), events: engine.Events(), dirs: dirs,
+		preserve: func(count int) (err error) {
+			engine.Files, err = preservedFds(count)
+			return err
+		},
 		trace: func(to func(*nsenter.Plan, []nsenter.Result), format string) {
 			engine.Trace, engine.MonitorEnv, engine.MonitorStderr = to, []string{traceEnv + "=" + format}, stderr
 		},

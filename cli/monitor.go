@@ -24,6 +24,7 @@ func Monitor(ctx context.Context, p Process, id string) int {
 	dirs, err := state.DirsFromEnv(s.getenv)
 	if err == nil {
 		engine := container.New(dirs)
+		engine.Files = container.LentFiles(s.getenv(container.FilesEnv))
 		if format := s.getenv(traceEnv); format != "" {
 			print := s.traceIn(format)
 			engine.Trace = func(plan *nsenter.Plan, results []nsenter.Result) {

@@ -22,6 +22,10 @@ type mountSpec struct {
 	// recursive is docker's bind-recursive; empty is "enabled".
 	recursive string
 	tmpfs     []string
+	// create makes a missing source.
+	create bool
+	// volume and image tell that an option for these kinds was given.
+	volume, image bool
 	// idmap gives the files the container's own ids (podman).
 	idmap bool
 }
@@ -52,7 +56,7 @@ func (m *mountSpec) set(field string) error {
 	key = strings.ToLower(key)
 	if !given {
 		switch key {
-		case "readonly", "ro", "rw", "bind-nonrecursive", "volume-nocopy", "idmap":
+		case "readonly", "ro", "rw", "bind-nonrecursive", "volume-nocopy", "bind-create-src", "idmap":
 			value = "true"
 		default:
 			return fmt.Errorf("invalid field '%s' must be a key=value pair", field)
@@ -75,6 +79,12 @@ func (m *mountSpec) set(field string) error {
 		return m.setRecursive(key, value)
 	case "idmap":
 		return setBool(&m.idmap, key, value, false)
+	case "bind-create-src":
+		return setBool(&m.create, key, value, false)
+	case "volume-nocopy", "volume-label", "volume-driver", "volume-opt", "volume-subpath":
+		m.volume = true
+	case "image-subpath":
+		m.image = true
 	case "tmpfs-size", "tmpfs-mode":
 		return m.setTmpfs(key, value)
 	case "consistency": // meant for other systems
@@ -134,6 +144,8 @@ func (m *mountSpec) check() error {
 	case "bind", "tmpfs":
 	case "volume":
 		return &hintError{errors.New("type=volume: this version has no volumes"), "use type=bind or type=tmpfs"}
+	case "image":
+		return &hintError{errors.New("type=image: this version mounts no images"), "use type=bind or type=tmpfs"}
 	default:
 		return fmt.Errorf("mount type unknown: %q", m.kind)
 	}
@@ -143,17 +155,39 @@ func (m *mountSpec) check() error {
 	if err := m.checkPaths(); err != nil {
 		return fmt.Errorf("invalid mount config for type %q: %w", m.kind, err)
 	}
-	switch {
-	case m.kind == "bind" && len(m.tmpfs) > 0:
-		return errors.New("cannot mix 'tmpfs-*' options with mount type 'bind'")
-	case m.kind == "tmpfs" && (m.propagation != "" || m.recursive != "" || m.idmap):
-		return errors.New("cannot mix 'bind-*' options with mount type 'tmpfs'")
+	if err := m.checkMix(); err != nil {
+		return err
 	}
 	switch m.propagation {
 	case "", "private", "rprivate", "shared", "rshared", "slave", "rslave":
 		return nil
 	}
 	return fmt.Errorf("invalid propagation %q", m.propagation)
+}
+
+// checkMix refuses options of other kinds of mounts, and options that need
+// others.
+func (m *mountSpec) checkMix() error {
+	other := ""
+	switch {
+	case m.volume:
+		other = "volume"
+	case m.image:
+		other = "image"
+	case m.kind == "bind" && len(m.tmpfs) > 0:
+		other = "tmpfs"
+	case m.kind == "tmpfs" && (m.propagation != "" || m.recursive != "" || m.idmap || m.create):
+		other = "bind"
+	}
+	switch {
+	case other != "":
+		return fmt.Errorf("cannot mix '%s-*' options with mount type '%s'", other, m.kind)
+	case (m.recursive == "writable" || m.recursive == "readonly") && !m.readOnly:
+		return verbatim("option 'bind-recursive=%s' requires 'readonly' to be specified in conjunction", m.recursive)
+	case m.recursive == "readonly" && m.propagation != "rprivate":
+		return verbatim("option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in conjunction")
+	}
+	return nil
 }
 
 func (m *mountSpec) checkPaths() error {
@@ -174,7 +208,7 @@ func (m *mountSpec) checkPaths() error {
 
 // bind returns a bind mount's description; only for type bind.
 func (m *mountSpec) bind() (bind, error) {
-	b := bind{destination: path.Clean(m.target)}
+	b := bind{destination: path.Clean(m.target), create: m.create}
 	var err error
 	if b.source, err = filepath.Abs(m.source); err != nil {
 		return b, err

@@ -23,6 +23,7 @@ type runFlags struct {
 	attach           []string
 	detachKeys       string
 	trace            string
+	preserve         int
 }
 
 func (f *runFlags) options() []*option.Option {
@@ -34,6 +35,7 @@ func (f *runFlags) options() []*option.Option {
 		option.Switch(&f.sigProxy, "sig-proxy", "Proxy received signals to the process (default true)"),
 		option.ParsedList(&f.attach, parseStream, "a,attach", "list", "Attach to STDIN, STDOUT or STDERR"),
 		option.Text(&f.detachKeys, "detach-keys", "string", "Override the key sequence for detaching a container"),
+		option.Parsed(&f.preserve, parsePreserveFds, "preserve-fds", "N", "Pass N additional file descriptors, from 3 on, to the container"),
 		trace,
 	}
 }
@@ -101,6 +103,11 @@ func (s *session) runContainer(ctx context.Context, c *creation, f *runFlags, ar
 		return err
 	}
 	d.OpenStdin = stdin
+	if f.preserve > 0 {
+		if err := b.preserve(f.preserve); err != nil {
+			return err
+		}
+	}
 	if f.trace != "" {
 		b.trace(s.traceIn(f.trace), f.trace)
 	}

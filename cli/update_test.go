@@ -19,7 +19,7 @@ func TestUpdate(t *testing.T) {
 		want, text string
 	}{
 		{"", "-m 64m", `{"memory":{"limit":67108864}}`, ""},
-		{"-m 64m", "-m 128m --memory-reservation 32m", `{"memory":{"limit":134217728,"reservation":33554432}}`, ""},
+		{"-m 64m", "-m 128m --memory-reservation 32m", `{"memory":{"limit":134217728,"reservation":33554432,"swap":134217728}}`, ""},
 		{"-m 64m --memory-swap 96m", "-m 80m", `{"memory":{"limit":83886080,"swap":100663296}}`, ""},
 		{"-m 64m --memory-swap 96m", "-m 128m", "", "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time"},
 		{"-m 64m --memory-swap 96m", "-m 128m --memory-swap -1", `{"memory":{"limit":134217728,"swap":-1}}`, ""},

@@ -227,6 +227,10 @@ func checkStrings(s *specs.Spec) error {
 	return nil
 }
 
+// SwapByDefault is who asked, in [Input.From], for a limit on swap that nobody
+// asked for: a kernel that does not account swap goes without it.
+const SwapByDefault = "--memory"
+
 // groups makes the container's group, or takes systemd's, and sets its limits.
 func (c *compiler) groups() error {
 	// The group names its fields from the resources on.
@@ -242,6 +246,7 @@ func (c *compiler) groups() error {
 			Path: c.in.Cgroup, Account: c.in.Account, Share: c.in.OwnCgroup, Reuse: !c.in.OwnCgroup,
 			MarkParents: !c.in.OwnCgroup && !c.in.Everywhere,
 			Placed:      c.in.Scope != nil, Defaults: true, Everywhere: c.in.Everywhere, From: from,
+			OptionalSwap: from["memory.swap"] == SwapByDefault,
 		},
 		c.in.Spec.Linux.Resources)
 	return err

@@ -40,6 +40,13 @@ type Config struct {
 	// and the image only name.
 	Ports   []Port `json:"ports,omitempty"`
 	Exposed []Port `json:"exposed,omitempty"`
+	// VolumesFrom are the containers whose mounts this one was given, as
+	// "ID:MODE" (--volumes-from).
+	VolumesFrom []string `json:"volumes_from,omitempty"`
+	// Devices are what --device asked for, DeviceRules what
+	// --device-cgroup-rule did.
+	Devices     []Device `json:"devices,omitempty"`
+	DeviceRules []string `json:"device_rules,omitempty"`
 	// DNS and ExtraHosts ("NAME:ADDRESS") go into resolv.conf and hosts.
 	DNS        DNS      `json:"dns,omitzero"`
 	ExtraHosts []string `json:"extra_hosts,omitempty"`
@@ -90,6 +97,14 @@ type DNS struct {
 
 // IsZero reports whether nothing was asked for.
 func (d DNS) IsZero() bool { return len(d.Servers)+len(d.Search)+len(d.Options) == 0 }
+
+// Device is a device, or a folder of devices, of the host.
+type Device struct {
+	Host   string `json:"host"`
+	Inside string `json:"inside"`
+	// Access is made of r, w and m (mknod).
+	Access string `json:"access"`
+}
 
 // ImageRef is the image that a container was made from.
 type ImageRef struct {

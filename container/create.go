@@ -196,7 +196,7 @@ func (e *Engine) compile(c *Config, users *IDRange, detached bool) (*Compiled, H
 		Host: host, Spec: spec, Layers: e.layers(c), Upper: e.upperDir(c.ID), Work: e.workDir(c.ID),
 		MapRoot: users != nil, Volatile: c.AutoRemove, Hold: e.Dirs.Run, Cgroup: path.Join(parent, c.ID), OwnCgroup: own,
 		Account: detached || !c.AutoRemove, Filter: filter, Lookup: true, GroupAdd: c.GroupAdd,
-		Init: c.Init, Tied: true, Peers: shared.processes, Shm: shared.shm, From: c.From,
+		Init: c.Init, Tied: true, Files: e.Files, Peers: shared.processes, Shm: shared.shm, From: c.From,
 	})
 	return compiled, host, err
 }

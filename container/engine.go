@@ -27,6 +27,9 @@ type Engine struct {
 	// Trace, when set, is called with the plan and its results once the
 	// payload runs, or a step has failed.
 	Trace func(*nsenter.Plan, []nsenter.Result)
+	// Files are descriptors of this process that the next payload gets as its
+	// 3, 4 and so on.
+	Files []int
 	// MonitorEnv and MonitorStderr are for monitors that this engine launches:
 	// variables, and the stderr, which is /dev/null when nil.
 	MonitorEnv    []string

@@ -129,7 +129,8 @@ func (e *Engine) launch(id string, stdio Stdio) (*launcher, error) {
 	if size, ok := attach.TerminalSize(stdio.Out, stdio.In); ok {
 		env = append(env, fmt.Sprintf("%s=%dx%d", sizeEnv, size.Rows, size.Cols))
 	}
-	return e.launchMonitor(MonitorName, id, env)
+	lent, files := e.lend()
+	return e.launchMonitor(MonitorName, id, append(env, lent...), files...)
 }
 
 // launchMonitor starts a monitor, with files as its descriptors behind the
@@ -243,6 +244,7 @@ func (e *Engine) Monitor(ctx context.Context, id string) error {
 	s.started = func() {
 		_ = tell(report{Stage: "started"})
 		unix.Close(monitorFd)
+		e.giveBack()
 		// From here on the monitor does next to nothing, for long: it gives
 		// back what the start took.
 		debug.FreeOSMemory()

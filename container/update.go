@@ -82,6 +82,7 @@ func (e *Engine) applyLimits(ctx context.Context, c *Config, before *specs.Linux
 	if err != nil {
 		return undo, err
 	}
+	m.OptionalSwap = c.From["linux.resources.memory.swap"] == SwapByDefault
 	undo = func() error {
 		ctx, cancel := settling(ctx)
 		defer cancel()
