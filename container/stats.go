@@ -60,7 +60,7 @@ func memoryLimit(limit uint64) (uint64, error) {
 	if err := unix.Sysinfo(&info); err != nil {
 		return 0, fmt.Errorf("read the memory's size: %w", err)
 	}
-	total := uint64(info.Totalram) * uint64(info.Unit)
+	total := info.Totalram * uint64(info.Unit)
 	if limit == 0 || limit > total {
 		return total, nil
 	}

@@ -152,29 +152,32 @@ func (r *reader) advance(ctx context.Context) (moved bool, err error) {
 // is none yet. A reader that two rotations have left behind goes on with the
 // older file, since there is nothing else.
 func (r *reader) successor() (*os.File, error) {
-	for {
-		newest, err := open(r.dir + fileName)
-		if newest == nil || err != nil || r.f == nil {
-			return newest, err
-		}
-		if same, err := r.reads(newest); same || err != nil {
-			newest.Close()
-			return nil, err
-		}
-		older, err := open(r.dir + rotatedName)
-		if older == nil || err != nil {
-			return newest, err
-		}
-		same, err := r.reads(older)
-		if err != nil || !same {
-			newest.Close()
-			return older, err
-		}
+	newest, err := open(r.dir + fileName)
+	if newest == nil || err != nil || r.f == nil {
+		return newest, err
+	}
+	if same, err := r.reads(newest); same || err != nil {
+		newest.Close()
+		return nil, err
+	}
+	older, err := open(r.dir + rotatedName)
+	if older == nil || err != nil {
+		return newest, err
+	}
+	// Between the two looks newest may have become the older one: then it is
+	// the successor all the same.
+	same, err := r.reads(older)
+	switch {
+	case err != nil:
+		newest.Close()
 		older.Close()
-		// Between the two looks newest may have become the older one: then this
-		// is still its successor.
+		return nil, err
+	case same:
+		older.Close()
 		return newest, nil
 	}
+	newest.Close()
+	return older, nil
 }
 
 // reads reports whether f is the file being read.

@@ -42,7 +42,7 @@ func (f *Format) Print(out io.Writer, list []Process, now time.Time) error {
 	if err := unix.Sysinfo(&info); err != nil {
 		return fmt.Errorf("read the memory's size: %w", err)
 	}
-	pic.memory = uint64(info.Totalram) * uint64(info.Unit)
+	pic.memory = info.Totalram * uint64(info.Unit)
 	list = slices.Clone(list)
 	slices.SortStableFunc(list, func(a, b Process) int { return a.PID - b.PID })
 	slices.SortStableFunc(list, func(a, b Process) int { return f.compare(pic, &a, &b) })

@@ -162,32 +162,36 @@ func (o *options) format() *Format {
 	return f
 }
 
-// style lists the columns of the format that the letters ask for.
-func (o *options) style() string {
-	has := func(letters string) bool { return strings.ContainsAny(o.letters, letters) }
-	switch {
-	case o.bsd && has("u"):
-		return "user pid pcpu pmem vsz rss tname stat start_time bsdtime args"
-	case o.bsd && has("j"):
-		return "ppid pid pgid sid tname tpgid stat uid bsdtime args"
-	case o.bsd && has("l"):
-		return "f uid pid ppid priority ni vsz rss wchan stat tname bsdtime args"
-	case o.bsd:
-		return "pid tname stat bsdtime args"
-	case has("F"):
-		return "user=UID pid ppid c sz rss psr stime tname time cmd"
-	case has("l") && has("f"):
-		return "f s user=UID pid ppid c opri ni addr sz wchan stime tname time cmd"
-	case has("l"):
-		return "f s uid pid ppid c opri ni addr sz wchan tname time ucmd"
-	case has("j") && has("f"):
-		return "user=UID pid ppid pgid sid c stime tname time cmd"
-	case has("j"):
-		return "pid pgid sid tname time ucmd"
-	case has("f"):
-		return "user=UID pid ppid c stime tname time cmd"
+// style is a format of ps: the letters that ask for it, without a dash or behind
+// one.
+type style struct {
+	bsd              bool
+	letters, columns string
+}
+
+// styles are ordered: the first whose letters were all given is the one.
+func styles() []style {
+	return []style{
+		{true, "u", "user pid pcpu pmem vsz rss tname stat start_time bsdtime args"},
+		{true, "j", "ppid pid pgid sid tname tpgid stat uid bsdtime args"},
+		{true, "l", "f uid pid ppid priority ni vsz rss wchan stat tname bsdtime args"},
+		{true, "", "pid tname stat bsdtime args"},
+		{false, "F", "user=UID pid ppid c sz rss psr stime tname time cmd"},
+		{false, "lf", "f s user=UID pid ppid c opri ni addr sz wchan stime tname time cmd"},
+		{false, "l", "f s uid pid ppid c opri ni addr sz wchan tname time ucmd"},
+		{false, "jf", "user=UID pid ppid pgid sid c stime tname time cmd"},
+		{false, "j", "pid pgid sid tname time ucmd"},
+		{false, "f", "user=UID pid ppid c stime tname time cmd"},
+		{false, "", "pid tname time ucmd"},
 	}
-	return "pid tname time ucmd"
+}
+
+// style lists the columns of the format that was asked for.
+func (o *options) style() string {
+	missing := func(letter rune) bool { return !strings.ContainsRune(o.letters, letter) }
+	all := styles()
+	i := slices.IndexFunc(all, func(s style) bool { return s.bsd == o.bsd && !strings.ContainsFunc(s.letters, missing) })
+	return all[i].columns
 }
 
 // named are the columns of a list that is known to be right.
