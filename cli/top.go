@@ -20,7 +20,7 @@ func topCommand() *command {
 			{"The processes of a container.", "berth top web"},
 			{"Watch which of them takes the most memory.", "berth top --live web -eo pid,rss,comm --sort=-rss"},
 		},
-		operands: []operand{liveContainer},
+		operands: []operand{liveContainer, nothing},
 		min:      1, max: unlimited,
 		build: func(s *session) ([]*option.Option, action) {
 			var live bool

@@ -27,6 +27,7 @@ func differences() map[string]note {
 		"info":       {how: "Docker's fields; what is a daemon's has the value of one that does nothing."},
 		"inspect":    {how: "Docker's keys; containers and images are all there is."},
 		"ps":         {how: "A container whose record is damaged is listed as `Broken`, beside all others."},
+		"top":        {how: "The host's ps is not run: columns and options are berth's own, and options that pick processes are refused."},
 		"version":    {how: "Client and server are one program."},
 
 		"docker --context":   {how: "Only `default`. A command that means another machine is refused and not run on this one."},
