@@ -22,6 +22,8 @@ type stage struct {
 	path      string // the binary
 	root, run string
 	ledger    *ledger.Ledger
+	beside    string // a container that runs all the time, for tables of flags
+	dir       string // a folder of a row of these
 }
 
 // result is how a command ended.
