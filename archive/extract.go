@@ -89,7 +89,7 @@ type policy interface {
 	// whiteout tells whether a name is a layer's word for a deletion.
 	whiteout(base string) bool
 	// occupied is asked about what is in an entry's place, before that goes.
-	occupied(p string, there *unix.Stat_t, h *tar.Header) error
+	occupied(p string, isDir bool, h *tar.Header) error
 	// owner is who an entry shall belong to; kept tells of a directory that was
 	// there before.
 	owner(h *tar.Header, kept bool) (ownership, error)
@@ -311,13 +311,18 @@ func (u *extractor) forgetParent() {
 
 // clear removes what an earlier entry left at p, so that the later one wins.
 func (u *extractor) clear(parent int, p, base string, h *tar.Header) error {
-	var st unix.Stat_t
-	err := unix.Fstatat(parent, base, &st, unix.AT_SYMLINK_NOFOLLOW)
+	var st unix.Statx_t
+	err := unix.Statx(parent, base, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, unix.STATX_TYPE, &st)
 	if err == nil {
-		err = u.policy.occupied(p, &st, h)
+		err = u.policy.occupied(p, uint32(st.Mode)&unix.S_IFMT == unix.S_IFDIR, h)
+	}
+	if err == nil && st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0 {
+		// The kernel protects mount points of the caller's own namespace only: an
+		// unlink would succeed, and take the mount off in the container.
+		err = unix.EBUSY
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("replace %q: %w", p, err)
 	}
 	err = unix.Unlinkat(parent, base, 0)
 	if err == nil {

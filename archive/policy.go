@@ -6,8 +6,6 @@ import (
 	"os"
 	"path"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // layerPolicy is that of an image's layer: whatever the tar says, and the later
@@ -25,7 +23,7 @@ func (layerPolicy) path(name string) (string, error) {
 
 func (layerPolicy) whiteout(base string) bool { return strings.HasPrefix(base, whiteoutPrefix) }
 
-func (layerPolicy) occupied(string, *unix.Stat_t, *tar.Header) error { return nil }
+func (layerPolicy) occupied(string, bool, *tar.Header) error { return nil }
 
 func (layerPolicy) owner(h *tar.Header, _ bool) (ownership, error) {
 	return ownership{uid: h.Uid, gid: h.Gid, change: true}, nil
@@ -93,8 +91,7 @@ func (copyPolicy) whiteout(string) bool             { return false }
 
 // occupied: files give way to files, nothing to a directory, and a directory to
 // nothing.
-func (c copyPolicy) occupied(p string, there *unix.Stat_t, h *tar.Header) error {
-	isDir := there.Mode&unix.S_IFMT == unix.S_IFDIR
+func (c copyPolicy) occupied(p string, isDir bool, h *tar.Header) error {
 	at := path.Join("/", c.dest, p)
 	switch {
 	case isDir && h.Typeflag != tar.TypeDir:

@@ -78,6 +78,7 @@ type files interface {
 	Diff(ctx context.Context, ref string) ([]archive.Change, error)
 	Export(ctx context.Context, ref string, w io.Writer, notice func(string)) error
 	OpenFiles(ctx context.Context, ref string) (*container.Files, error)
+	WriteLayer(ctx context.Context, ref string, pause bool, w io.Writer, notice func(string)) error
 }
 
 // observer looks at what runs.
@@ -113,6 +114,7 @@ type imageStore interface {
 	List() ([]image.Image, error)
 	Inspect(ref string) (image.Details, error)
 	Import(ctx context.Context, r io.Reader, opts image.ImportOptions) (image.Image, error)
+	Commit(ctx context.Context, layer io.Reader, o image.CommitOptions) (image.Image, error)
 	Remove(ctx context.Context, ref string, opts image.RemoveOptions, inUse func(id image.Digest) []image.User) (untagged, deleted []string, err error)
 	imageUpkeep
 }

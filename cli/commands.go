@@ -7,7 +7,7 @@ func commands() []*command {
 		runCommand(), createCommand(), startCommand(), stopCommand(), restartCommand(), killCommand(), rmCommand(),
 		pauseCommand(), unpauseCommand(), renameCommand(), updateCommand(), containerPruneCommand(), imagePruneCommand(), systemPruneCommand(), dfCommand(), checkCommand(),
 		psCommand(), portCommand(), logsCommand(), execCommand(), attachCommand(), inspectCommand(), inspectOf("container"), inspectOf("image"), waitCommand(),
-		diffCommand(), exportCommand(), cpCommand(),
+		diffCommand(), exportCommand(), cpCommand(), commitCommand(),
 		eventsCommand(), statsCommand(),
 		topCommand(),
 		healthcheckCommand(),

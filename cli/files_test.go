@@ -39,6 +39,12 @@ func (w *world) OpenFiles(_ context.Context, ref string) (*container.Files, erro
 	return container.NewFiles(archive.Tree{Root: root, Confined: true}), err
 }
 
+func (w *world) WriteLayer(_ context.Context, ref string, pause bool, out io.Writer, _ func(string)) error {
+	w.note(fmt.Sprintf("layer %s pause=%v", ref, pause))
+	_, err := io.WriteString(out, "layer")
+	return errors.Join(err, w.err)
+}
+
 func TestExport(t *testing.T) {
 	w := newWorld()
 	w.views = []*container.View{{Config: &container.Config{ID: "0123", Name: "x"}}}

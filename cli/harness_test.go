@@ -201,6 +201,8 @@ type fakeImages struct {
 	list map[string]image.Image
 	// orphans are layers that no image has.
 	orphans []string
+	// committed collects what is asked of Commit, when set.
+	committed *[]image.CommitOptions
 }
 
 func (f fakeImages) Resolve(query string) (image.Image, error) {

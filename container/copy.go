@@ -229,4 +229,3 @@ func isKernels(dest string) bool {
 	}
 	return false
 }
-

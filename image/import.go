@@ -39,24 +39,11 @@ func (s *Store) Import(ctx context.Context, r io.Reader, opts ImportOptions) (Im
 	if err != nil {
 		return Image{}, err
 	}
-	var ref string
-	if opts.Ref != "" {
-		parsed, err := ParseReference(opts.Ref)
-		if err != nil {
-			return Image{}, err
-		}
-		if parsed.Digest != "" {
-			return Image{}, errors.New("cannot import digest reference")
-		}
-		ref = parsed.String()
-	}
-	if err := s.ensure(); err != nil {
+	ref, err := newName(opts.Ref, "cannot import digest reference")
+	if err != nil {
 		return Image{}, err
 	}
-	if err := s.sweep(); err != nil {
-		return Image{}, err
-	}
-	st, err := s.newStage()
+	st, err := s.beginStage()
 	if err != nil {
 		return Image{}, err
 	}
@@ -64,19 +51,66 @@ func (s *Store) Import(ctx context.Context, r io.Reader, opts ImportOptions) (Im
 	return img, errors.Join(err, st.discard())
 }
 
+// newName reads the name of a new image, in full; one by digest is refused.
+func newName(ref, refusal string) (string, error) {
+	if ref == "" {
+		return "", nil
+	}
+	parsed, err := ParseReference(ref)
+	if err != nil {
+		return "", err
+	}
+	if parsed.Digest != "" {
+		return "", errors.New(refusal)
+	}
+	return parsed.String(), nil
+}
+
+// beginStage makes a stage in a store that is there and tidy.
+func (s *Store) beginStage() (*stage, error) {
+	if err := s.ensure(); err != nil {
+		return nil, err
+	}
+	if err := s.sweep(); err != nil {
+		return nil, err
+	}
+	return s.newStage()
+}
+
 func (s *Store) importStaged(ctx context.Context, st *stage, r io.Reader, config ImageConfig, ref string, opts ImportOptions) (Image, error) {
 	if err := st.receive(ctx, r, opts.Limits); err != nil {
 		return Image{}, fmt.Errorf("import layer: %w", err)
 	}
 	config.RootFS = RootFS{Type: "layers", DiffIDs: []Digest{st.diffID}}
-	configBlob, err := json.Marshal(config)
+	return s.publish(ctx, publication{
+		config: config, layers: []Descriptor{st.blob}, ref: ref, box: opts.box,
+		place: func(Index) error {
+			return errors.Join(s.commitBlob(st), s.commitLayer(st, st.diffID))
+		},
+	})
+}
+
+// publication is an image that is about to be.
+type publication struct {
+	config ImageConfig
+	layers []Descriptor
+	ref    string // in full, or ""
+	box    Digest
+	// place puts the staged layer where it belongs, under the writers' lock.
+	place func(index Index) error
+}
+
+// publish makes an image of what is staged: it appears, with its name, when all
+// of it is on disk.
+func (s *Store) publish(ctx context.Context, p publication) (Image, error) {
+	configBlob, err := json.Marshal(p.config)
 	if err != nil {
 		return Image{}, fmt.Errorf("encode image config: %w", err)
 	}
 	manifest := Manifest{
 		SchemaVersion: 2, MediaType: MediaTypeManifest,
 		Config: Descriptor{MediaType: MediaTypeConfig, Digest: digestBytes(configBlob), Size: int64(len(configBlob))},
-		Layers: []Descriptor{st.blob},
+		Layers: p.layers,
 	}
 	manifestBlob, err := json.Marshal(manifest)
 	if err != nil {
@@ -84,10 +118,10 @@ func (s *Store) importStaged(ctx context.Context, st *stage, r io.Reader, config
 	}
 	desc := Descriptor{
 		MediaType: MediaTypeManifest, Digest: digestBytes(manifestBlob), Size: int64(len(manifestBlob)),
-		Platform: &Platform{OS: config.OS, Architecture: config.Architecture, Variant: config.Variant},
+		Platform: &Platform{OS: p.config.OS, Architecture: p.config.Architecture, Variant: p.config.Variant},
 	}
-	if opts.box != "" {
-		desc.Annotations = map[string]string{annotationBox: string(opts.box)}
+	if p.box != "" {
+		desc.Annotations = map[string]string{annotationBox: string(p.box)}
 	}
 
 	unlock, err := s.lock(ctx)
@@ -95,10 +129,11 @@ func (s *Store) importStaged(ctx context.Context, st *stage, r io.Reader, config
 		return Image{}, err
 	}
 	defer unlock()
-	if err := s.commitBlob(st); err != nil {
+	index, err := s.readIndex()
+	if err != nil {
 		return Image{}, err
 	}
-	if err := s.commitLayer(st, st.diffID); err != nil {
+	if err := p.place(index); err != nil {
 		return Image{}, err
 	}
 	for _, b := range [][]byte{configBlob, manifestBlob} {
@@ -106,14 +141,10 @@ func (s *Store) importStaged(ctx context.Context, st *stage, r io.Reader, config
 			return Image{}, err
 		}
 	}
-	index, err := s.readIndex()
-	if err != nil {
+	if err := s.writeIndex(withName(index, desc, p.ref)); err != nil {
 		return Image{}, err
 	}
-	if err := s.writeIndex(withName(index, desc, ref)); err != nil {
-		return Image{}, err
-	}
-	return s.image(entry{desc: named(desc, ref), manifest: manifest, config: config})
+	return s.image(entry{desc: named(desc, p.ref), manifest: manifest, config: p.config})
 }
 
 // newConfig builds the config of an imported image, without its layer.
