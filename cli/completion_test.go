@@ -87,6 +87,8 @@ func TestComplete(t *testing.T) {
 		"run --mount=type=bind,src=/e":   ":files /e",
 		"run --rm=":                      "--rm=false --rm=true",
 		"rmi img:":                       "img:latest",
+		"run --volumes-from don":         "done",
+		"run --label-file x":             ":files x",
 		"run --restart on":               "on-failure on-failure:",
 		"run --network con":              "container:",
 		"run --network container:w":      "container:web container:web2",
