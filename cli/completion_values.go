@@ -280,7 +280,11 @@ func flagSources() map[string]source {
 		"ulimit":       {words: []string{"core=", "cpu=", "data=", "fsize=", "memlock=", "nofile=", "nproc=", "rss=", "stack="}},
 		"attach":       streams,
 		"cap-add":      capabilities, "cap-drop": capabilities,
-		"env-file": file, "cidfile": file, "pidfile": file, "output": file, "tlscacert": file, "tlscert": file, "tlskey": file,
+		"volumes-from": {kind: anyContainer},
+		"isolation":    {words: []string{"default"}},
+		"runtime":      {words: []string{"berth"}},
+		"label-file":   file,
+		"env-file":     file, "cidfile": file, "pidfile": file, "output": file, "tlscacert": file, "tlscert": file, "tlskey": file,
 		"bundle": folder, "rootfs": folder, "config": folder,
 		"volume": host, "device": host,
 	}
