@@ -165,6 +165,9 @@ type Live struct {
 	// container. While Restarting, this one is still to come.
 	Restarts   int  `json:"restarts,omitempty"`
 	Restarting bool `json:"restarting,omitempty"`
+	// Asked is the Restarts of the last run that the user asked for, where the
+	// monitor does what restart asks: it does not count.
+	Asked int `json:"asked,omitempty"`
 	// Again stands beside Exit when there will be another run.
 	Again bool `json:"again,omitempty"`
 }
@@ -180,7 +183,7 @@ type Exit struct {
 	OOMKilled bool      `json:"oom_killed,omitempty"`
 	Started   time.Time `json:"started,omitzero"`
 	Finished  time.Time `json:"finished"`
-	// Restarts counts the runs before this one, as in Live.
+	// Restarts counts the monitor's restarts before this run.
 	Restarts int `json:"restarts,omitempty"`
 }
 

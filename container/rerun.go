@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -99,7 +100,7 @@ func (s *supervisor) reset() {
 	s.compiled, s.run, s.groups = nil, nil, nil
 	s.streams = &detached{rerun: true}
 	s.e.Trace = nil // it was for the command that has gone
-	s.started = nil
+	s.started = debug.FreeOSMemory
 }
 
 // remountable clears away the mark that overlayfs leaves in the work folder of
@@ -117,7 +118,7 @@ func (e *Engine) remountable(c *Config) error {
 
 // decide makes out, when a run has ended, whether there will be another one.
 func (s *supervisor) decide(x *Exit) {
-	x.Restarts = s.restarts
+	x.Restarts = s.restarts - s.asked
 	if !s.detached || !s.ran {
 		return
 	}
@@ -125,8 +126,8 @@ func (s *supervisor) decide(x *Exit) {
 	case bits&halted != 0:
 		return
 	case bits&hurried != 0:
-		s.again, s.pause = true, 0
-	case s.c.Restart.wants(x.Code, s.restarts):
+		s.again, s.pause, s.asked = true, 0, s.restarts+1
+	case s.c.Restart.wants(x.Code, x.Restarts):
 		s.again, s.pause = true, nextPause(s.pause, x.Finished.Sub(x.Started))
 	}
 	s.live.Again = s.again
@@ -137,7 +138,7 @@ func (s *supervisor) decide(x *Exit) {
 func (s *supervisor) awaitNext() error {
 	waiting := Live{
 		Name: s.live.Name, Supervisor: s.live.Supervisor, Started: s.live.Started, Attach: true,
-		Restarting: true, Restarts: s.restarts + 1,
+		Restarting: true, Restarts: s.restarts + 1, Asked: s.asked,
 	}
 	return state.WriteJSON(s.e.livePath(s.c.ID), &waiting, state.Fast)
 }

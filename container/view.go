@@ -60,7 +60,13 @@ func (e *Engine) viewOf(ctx context.Context, id string, started bool) (*View, er
 		// It died between its last word and the removal.
 		return nil, errors.Join(fs.ErrNotExist, e.discard(c))
 	}
-	exit, err := e.loadExit(id)
+	return e.stoppedView(ctx, c, live)
+}
+
+// stoppedView is the view of a container that does not run. live is what its
+// last run left, if that could not be put on record.
+func (e *Engine) stoppedView(ctx context.Context, c *Config, live *Live) (*View, error) {
+	exit, err := e.loadExit(c.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -204,7 +210,7 @@ func (e *Engine) lostExit(c *Config, live *Live) (*Exit, error) {
 			return x, err
 		}
 	}
-	return &Exit{Error: ErrSupervisorLost.Error(), Started: live.Started, Finished: time.Now().UTC(), Restarts: live.Restarts}, nil
+	return &Exit{Error: ErrSupervisorLost.Error(), Started: live.Started, Finished: time.Now().UTC(), Restarts: live.Restarts - live.Asked}, nil
 }
 
 // Up reports whether the container counts as running: so does one that is
@@ -218,7 +224,7 @@ func (v *View) Up() bool {
 func (v *View) RestartCount() int {
 	switch {
 	case v.Live != nil:
-		return v.Live.Restarts
+		return v.Live.Restarts - v.Live.Asked
 	case v.Exit != nil:
 		return v.Exit.Restarts
 	}
