@@ -13,13 +13,14 @@ import (
 	"berth/cli/option"
 	"berth/cli/status"
 	"berth/container"
+	"berth/container/attach"
 )
 
 func execCommand() *command {
 	return &command{
 		name: "exec", category: categoryContainers, group: "container", groupNames: []string{"exec"},
 		args: "[OPTIONS] CONTAINER COMMAND [ARG...]", short: "Execute a command in a running container",
-		about: "Exec runs one more program in a container, with the container's confinement, and exits with the program's status: 126 when it is not executable, 127 when it was not found.",
+		about: "Exec runs one more program in a container, with the container's confinement, and exits with the program's status: 126 when it could not be started, 127 when it was not found.\n\nWith -d or -t a small monitor process waits for the program, so that it goes on when the detach keys, ctrl-p ctrl-q, leave it.",
 		min:   2, max: unlimited,
 		operands: []operand{runningContainer, nothing},
 		examples: []example{
@@ -117,6 +118,9 @@ func (s *session) checkExec(o container.ExecOptions) error {
 		if err := checkUser(o.User); err != nil {
 			return err
 		}
+	}
+	if _, err := attach.ParseDetachKeys(o.DetachKeys); err != nil {
+		return err
 	}
 	if o.Interactive && o.TTY && !o.Detach && !isTerminal(s.stdio.In) {
 		return clientFault(errors.New("the input device is not a TTY"))

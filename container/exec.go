@@ -2,6 +2,7 @@ package container
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -226,6 +227,10 @@ func (x *execution) start(ctx context.Context, opts nsenter.Options) (*nsenter.R
 	run, err := x.compiled.Plan.Start(ctx, opts)
 	if err != nil {
 		err = execError(x.o.Args[0], x.compiled.Plan, run.Results(), err)
+	}
+	if failed := (*StartError)(nil); errors.As(err, &failed) && failed.Code != 127 {
+		// Docker has no 125 for a program that joins a container.
+		err = &StartError{Code: 126, Err: failed.Err}
 	}
 	return run, err
 }

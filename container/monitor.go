@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"runtime/debug"
 	"strconv"
@@ -153,6 +154,9 @@ func (e *Engine) launchMonitor(name, id string, more []string, files ...uintptr)
 	if e.MonitorStderr != nil {
 		stderr = e.MonitorStderr.Fd()
 	}
+	// What the caller left open, an end of a pipe or a lock, is not for a process
+	// that stays. Below Linux 5.11 it gets it.
+	_ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 	pid, err := syscall.ForkExec("/proc/self/exe", []string{name, id}, &syscall.ProcAttr{
 		Dir: "/", Env: env, Files: append([]uintptr{uintptr(null), uintptr(null), stderr, uintptr(pair[1])}, files...),
 		Sys: &syscall.SysProcAttr{Setsid: true},

@@ -161,13 +161,14 @@ type ending struct {
 // panic. The files stay open. A client runs once.
 func (c *Client) Run(ctx context.Context) (Result, error) {
 	defer c.conn.Close()
+	// Before the terminal is raw, so that no signal can leave it so.
+	signals := c.catchSignals()
+	defer signals.stop()
 	tty, err := c.rawTerminal()
 	if err != nil {
 		return Result{}, err
 	}
 	defer tty.restore()
-	signals := c.catchSignals()
-	defer signals.stop()
 	wake, err := newWaker()
 	if err != nil {
 		return Result{}, err
