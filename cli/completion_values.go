@@ -156,7 +156,11 @@ func (c *completer) containers(ctx context.Context, kind operand, lead, cur stri
 	if err != nil {
 		return
 	}
-	views, err := b.List(ctx)
+	list := b.List
+	if kind == runningContainer || kind == liveContainer || kind == pausedContainer {
+		list = b.ListRunning
+	}
+	views, err := list(ctx)
 	if err != nil {
 		return
 	}
