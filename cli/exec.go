@@ -82,7 +82,10 @@ func (s *session) exec(ctx context.Context, o container.ExecOptions, f execFlags
 	if err := s.checkExec(o); err != nil {
 		return err
 	}
-	var err error
+	err := checkDetachKeys(o.DetachKeys)
+	if err != nil {
+		return err
+	}
 	if o.Files, err = preservedFds(f.preserveFds); err != nil {
 		return &status.Error{Code: exitBerth, Err: err}
 	}

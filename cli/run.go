@@ -94,6 +94,9 @@ func (s *session) runContainer(ctx context.Context, c *creation, f *runFlags, ar
 	if !f.detach && stdin && c.process.tty && !isTerminal(s.stdio.In) {
 		return &status.Error{Code: exitFailed, Err: errors.New("the input device is not a TTY")}
 	}
+	if err := checkDetachKeys(f.detachKeys); err != nil {
+		return err
+	}
 	b, err := s.open()
 	if err != nil {
 		return err

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"berth/container/attach"
 )
 
 // settings is the part of docker's config.json that changes what commands print
@@ -52,4 +54,14 @@ func (s *session) detachKeys(flag string) string {
 		return flag
 	}
 	return s.settings().DetachKeys
+}
+
+// checkDetachKeys refuses keys that there are not, also where nobody could
+// press them.
+func checkDetachKeys(flag string) error {
+	if flag == "" {
+		return nil
+	}
+	_, err := attach.ParseDetachKeys(flag)
+	return err
 }

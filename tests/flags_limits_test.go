@@ -26,7 +26,7 @@ func limitRows() []flagRow {
 		{flag: "cpu-quota", args: "--cpu-quota 30000", in: group("cpu/cpu.cfs_quota_us", "cpu.max"), want: "^30000( 100000)?\n$",
 			bad: []badFlag{{"--cpu-quota 10", "CPU cfs quota can not be less than 1ms (i.e. 1000)"}}},
 		{flag: "cpuset-cpus", args: "--cpuset-cpus 0", in: "grep Cpus_allowed_list /proc/self/status", want: `^Cpus_allowed_list:\t0\n$`,
-			bad: []badFlag{{"--cpuset-cpus 3-1", "Invalid value 3-1 for cpuset cpus"}, {"--cpuset-cpus 4095", "--cpuset-cpus"}}},
+			bad: []badFlag{{"--cpuset-cpus 3-1", "Invalid value 3-1 for cpuset cpus"}, {"--cpuset-cpus 4095", "Requested CPUs are not available - requested 4095"}}},
 		{flag: "cpuset-mems", args: "--cpuset-mems 0", in: "grep Mems_allowed_list /proc/self/status", want: `^Mems_allowed_list:\t0\n$`,
 			bad: []badFlag{{"--cpuset-mems x", "Invalid value x for cpuset mems"}}},
 		{flag: "pids-limit", args: "--pids-limit 77", in: group("pids/pids.max", "pids.max"), want: "^77\n$",

@@ -38,7 +38,8 @@ func processRows() []flagRow {
 			bad: []badFlag{{"--ulimit nofile=20:10", "ulimit soft limit must be less than or equal to hard limit: 20 > 10"}, {"--ulimit files=1", "invalid ulimit type: files"}, {"--ulimit nofile", "invalid ulimit argument: nofile"}}},
 		{flag: "oom-score-adj", args: "--oom-score-adj 500", in: "cat /proc/self/oom_score_adj", want: "^500\n$",
 			bad: []badFlag{{"--oom-score-adj 2000", "range for oom score adj is [-1000, 1000]"}, {"--oom-score-adj x", `invalid argument "x" for "--oom-score-adj" flag`}}},
-		{flag: "detach-keys", args: "--detach-keys ctrl-x,x", in: "echo runs", want: "runs"},
+		{flag: "detach-keys", args: "--detach-keys ctrl-x,x", in: "echo runs", want: "runs",
+			bad: []badFlag{{"--detach-keys nokey", "Invalid detach keys (nokey) provided"}}},
 		{flag: "sig-proxy", args: "--sig-proxy=false", in: "echo runs", want: "runs",
 			bad: []badFlag{{"--sig-proxy=perhaps", `invalid argument "perhaps" for "--sig-proxy" flag`}}},
 	}

@@ -35,7 +35,7 @@ type badFlag struct{ args, says string }
 
 // runRows are the rows of run and create, by what the flags are about.
 func runRows() []flagRow {
-	return slices.Concat(processRows(), lifeRows(), fileRows(), networkRows(), isolationRows(), limitRows(), outputRows())
+	return slices.Concat(processRows(), lifeRows(), fileRows(), networkRows(), isolationRows(), limitRows(), outputRows(), lateRows())
 }
 
 // untabled are flags without a row: of no container's, or not of tier 1 and

@@ -24,6 +24,7 @@ func differences() map[string]note {
 		"completion": {how: "For bash, zsh and fish; also completes names of containers and images, by what the command can act on."},
 		"events":     {how: "The last few thousand since the boot are kept; docker's daemon keeps 256."},
 		"import":     {how: "From a file or stdin, not from a URL: `curl -L URL \\| berth import - NAME`."},
+		"logs":       {how: "With `-f` it goes on over the restarts of a restart policy; docker's ends at each."},
 		"info":       {how: "Docker's fields; what is a daemon's has the value of one that does nothing."},
 		"inspect":    {how: "Docker's keys; containers and images are all there is."},
 		"ps":         {how: "A container whose record is damaged is listed as `Broken`, beside all others."},
