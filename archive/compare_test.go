@@ -24,7 +24,7 @@ func plant(t testing.TB, root string, files ...string) {
 			err = errors.Join(os.MkdirAll(filepath.Dir(root+"/"+name), 0o755), os.WriteFile(root+"/"+name, []byte(text), 0o644))
 			err = errors.Join(err, os.Chtimes(root+"/"+name, time.Unix(1, 0), time.Unix(1, 0)))
 		case isLink:
-			err = os.Symlink(target, root+"/"+link)
+			err = errors.Join(os.MkdirAll(filepath.Dir(root+"/"+link), 0o755), os.Symlink(target, root+"/"+link))
 		default:
 			err = os.MkdirAll(root+"/"+f, 0o755)
 		}
