@@ -2,12 +2,15 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
 
 	"berth/container/events"
+	"berth/image"
 )
 
 // fakeEvents are a world's events: a read ends after those on record.
@@ -99,6 +102,73 @@ func TestEventsRefuses(t *testing.T) {
 		w := eventsWorld()
 		if got := w.berth(t, append([]string{"events"}, c.args...)...); got.code != c.code || !strings.Contains(got.err, c.want) || len(w.calls) > 0 {
 			t.Errorf("%q: %+v, want %d and %q", c.args, got, c.code, c.want)
+		}
+	}
+}
+
+// keptImages are images of which one is removed and others are added.
+type keptImages struct {
+	fakeImages
+	err error
+}
+
+func (k keptImages) Import(context.Context, io.Reader, image.ImportOptions) (image.Image, error) {
+	return image.Image{ID: "sha256:aa"}, k.err
+}
+
+func (k keptImages) Commit(context.Context, io.Reader, image.CommitOptions) (image.Image, error) {
+	return image.Image{ID: "sha256:bb"}, k.err
+}
+
+func (k keptImages) Remove(context.Context, string, image.RemoveOptions, func(image.Digest) []image.User) (untagged, deleted []string, err error) {
+	img := k.list["img"]
+	return []string{"img:latest"}, []string{string(img.ID), "sha256:layer"}, k.err
+}
+
+func TestImageEvents(t *testing.T) {
+	w := newWorld()
+	told := toldImages{keptImages{fakeImages: w.images}, fakeEvents{w}}
+	id := string(w.images.list["img"].ID)
+	steps := []struct {
+		name string
+		do   func(toldImages) error
+		want string
+	}{
+		{"import", func(i toldImages) error {
+			_, err := i.Import(t.Context(), nil, image.ImportOptions{Ref: "docker.io/library/made:1"})
+			return err
+		}, "import sha256:aa made:1"},
+		{"commit", func(i toldImages) error {
+			_, err := i.Commit(t.Context(), nil, image.CommitOptions{Ref: "docker.io/library/made:2"})
+			return err
+		}, "tag sha256:bb made:2"},
+		{"commit without a name", func(i toldImages) error {
+			_, err := i.Commit(t.Context(), nil, image.CommitOptions{})
+			return err
+		}, ""},
+		{"remove", func(i toldImages) error {
+			_, _, err := i.Remove(t.Context(), "img", image.RemoveOptions{}, nil)
+			return err
+		}, "untag " + id + " img:latest;delete " + id},
+	}
+	for _, step := range steps {
+		w.events = nil
+		if err := step.do(told); err != nil {
+			t.Errorf("%s: %v", step.name, err)
+		}
+		var got []string
+		for _, ev := range w.events {
+			got = append(got, strings.TrimSpace(ev.Action+" "+ev.ID+" "+ev.Attributes["name"]))
+		}
+		if strings.Join(got, ";") != step.want {
+			t.Errorf("%s: %q, want %q", step.name, got, step.want)
+		}
+	}
+	failing := toldImages{keptImages{fakeImages: w.images, err: errors.New("boom")}, fakeEvents{w}}
+	w.events = nil
+	for _, step := range steps[:3] {
+		if err := step.do(failing); err == nil || len(w.events) > 0 {
+			t.Errorf("%s that fails: %v, %v", step.name, err, w.events)
 		}
 	}
 }

@@ -93,7 +93,7 @@ func openBackend(getenv func(string) string, stderr *os.File) (*backend, error) 
 	engine := container.New(dirs)
 	return &backend{
 		lookup: engine, lifecycle: engine, sessions: engine, planner: engine, observer: engine, checkup: engine, files: engine,
-		bundles: bundlePlans(dirs, getenv), images: image.Open(dirs), events: engine.Events(), dirs: dirs,
+		bundles: bundlePlans(dirs, getenv), images: toldImages{image.Open(dirs), engine.Events()}, events: engine.Events(), dirs: dirs,
 		preserve: func(count int) (err error) {
 			engine.Files, err = preservedFds(count)
 			return err

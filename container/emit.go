@@ -38,9 +38,6 @@ func (e *Engine) emitKill(c *Config, sig unix.Signal) {
 
 // emitDie tells how a run ended. A code that nobody knows is left out.
 func (e *Engine) emitDie(c *Config, x *Exit) {
-	if x.OOMKilled {
-		e.emit(c, "oom")
-	}
 	ran := strconv.Itoa(int(x.Finished.Sub(x.Started).Seconds()))
 	if x.Code == nil {
 		e.emit(c, "die", "execDuration", ran)

@@ -31,6 +31,8 @@ type supervisor struct {
 	unrecorded bool
 	// created and ran say what the events have told so far.
 	created, ran bool
+	// oomTold counts the kills that the events have told of in this run.
+	oomTold uint64
 	// warnings is where to tell what does not stop the payload.
 	warnings io.Writer
 	compiled *Compiled
@@ -118,7 +120,9 @@ func (s *supervisor) runPayload(ctx context.Context) (Exit, error) {
 	}
 	defer s.limitTime(ctx)()
 	endProbes := s.watchHealth(ctx)
+	endWatch := s.watchOOM(ctx)
 	status, err := s.run.Wait()
+	endWatch()
 	endProbes()
 	if err != nil {
 		return Exit{Error: err.Error(), Started: s.live.Started, Finished: time.Now().UTC()}, err
@@ -308,18 +312,6 @@ func (s *supervisor) killRest(ctx context.Context) {
 		// The removal of the group reports what could not be killed.
 		_ = s.groups.Kill(ctx)
 	}
-}
-
-// oomKilled asks the group before it is removed. Only a killed payload or a
-// failed one can have met the limit.
-func (s *supervisor) oomKilled(ctx context.Context, code int) bool {
-	if code == 0 {
-		return false
-	}
-	ctx, cancel := settling(ctx)
-	defer cancel()
-	n, err := s.groups.OOMKilled(ctx)
-	return err == nil && n > 0
 }
 
 // settle records the end and clears away what belonged to this life.

@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"context"
+	"io"
+
+	"berth/container/events"
+	"berth/image"
+)
+
+// toldImages are images whose changes are told among the events, as docker has
+// them: package image knows nothing of those.
+type toldImages struct {
+	imageStore
+	events eventLog
+}
+
+func (t toldImages) tell(action string, id image.Digest, name string) {
+	ev := events.Event{Type: events.Image, Action: action, ID: string(id)}
+	if name != "" {
+		ev.Attributes = map[string]string{"name": name}
+	}
+	t.events.Append(ev)
+}
+
+// Import is the store's, told of as docker's "import".
+func (t toldImages) Import(ctx context.Context, r io.Reader, o image.ImportOptions) (image.Image, error) {
+	img, err := t.imageStore.Import(ctx, r, o)
+	if err == nil {
+		t.tell("import", img.ID, shortRef(o.Ref))
+	}
+	return img, err
+}
+
+// Commit is the store's. Docker tells of it by the event of the container, and
+// by the name that the image gets.
+func (t toldImages) Commit(ctx context.Context, layer io.Reader, o image.CommitOptions) (image.Image, error) {
+	img, err := t.imageStore.Commit(ctx, layer, o)
+	if err == nil && o.Ref != "" {
+		t.tell("tag", img.ID, shortRef(o.Ref))
+	}
+	return img, err
+}
+
+// Remove is the store's. Each name that goes is told of, and the image when it
+// goes with the last one.
+func (t toldImages) Remove(ctx context.Context, ref string, o image.RemoveOptions, inUse func(id image.Digest) []image.User) (untagged, deleted []string, err error) {
+	img, found := t.Resolve(ref)
+	untagged, deleted, err = t.imageStore.Remove(ctx, ref, o, inUse)
+	if found != nil {
+		return untagged, deleted, err
+	}
+	for _, name := range untagged {
+		t.tell("untag", img.ID, name)
+	}
+	for _, id := range deleted {
+		if id == string(img.ID) {
+			t.tell("delete", img.ID, "")
+		}
+	}
+	return untagged, deleted, err
+}
+
+// shortRef is a reference as users write it.
+func shortRef(ref string) string {
+	named, err := image.ParseNamed(ref)
+	if err != nil {
+		return ref
+	}
+	return named.Familiar()
+}
