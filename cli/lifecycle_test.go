@@ -123,3 +123,84 @@ func TestConfirm(t *testing.T) {
 		r.Close()
 	}
 }
+
+// TestLifecycleFlags: --restart, --timeout and --replace.
+func TestLifecycleFlags(t *testing.T) {
+	w := newWorld()
+	for args, want := range map[string]container.RestartPolicy{
+		"":                         {},
+		"--restart no":             {Name: "no"},
+		"--restart always":         {Name: "always"},
+		"--restart=unless-stopped": {Name: "unless-stopped"},
+		"--restart on-failure:3":   {Name: "on-failure", MaximumRetryCount: 3},
+	} {
+		if got := w.created(t, append(strings.Fields(args), "img")...).Restart; got != want {
+			t.Errorf("%q: %+v", args, got)
+		}
+	}
+	if c := w.created(t, "--timeout", "90", "img"); c.Timeout != 90 {
+		t.Errorf("timeout %d", c.Timeout)
+	}
+	w.created(t, "--rm", "--restart", "no", "img")
+	w.refused(t, "conflicting options: cannot specify both --restart and --rm", "--rm", "--restart", "always", "img")
+	w.refused(t, "unknown policy 'maybe'", "--restart", "maybe", "img")
+	w.refused(t, "maximum retry count must be an integer", "--restart", "on-failure:many", "img")
+	w.refused(t, "invalid argument \"-1\" for \"--timeout\" flag", "--timeout", "-1", "img")
+	w.refused(t, "invalid argument \"9999999999\" for \"--timeout\" flag", "--timeout", "9999999999", "img")
+	w.refused(t, "cannot replace container without --name being set", "--replace", "img")
+}
+
+// TestRunWithPolicy: only a monitor can start a container again, also when the
+// command stays.
+func TestRunWithPolicy(t *testing.T) {
+	for args, want := range map[string]string{
+		"run --restart no img":        "run",
+		"run --restart always img":    "create,start,attach ID",
+		"run -d --restart always img": "create,start ID",
+	} {
+		w := newWorld()
+		w.exit.Code = to(0)
+		if r := w.berth(t, strings.Fields(args)...); r.code != 0 {
+			t.Fatal(r.err)
+		}
+		if got := strings.ReplaceAll(strings.Join(w.calls, ","), w.made[0].ID, "ID"); got != want {
+			t.Errorf("%s: calls %s, want %s", args, got, want)
+		}
+	}
+}
+
+// TestReplace: the container of that very name goes first, and no other.
+func TestReplace(t *testing.T) {
+	for name, want := range map[string]string{
+		"web":  "remove ID,create",
+		"db":   "create",
+		"b1":   "create", // another one's ID
+		"/web": "remove ID,create",
+	} {
+		w := newWorld()
+		w.views = []*container.View{running("web", "b1")}
+		r := w.berth(t, "create", "--replace", "--name", name, "img")
+		if got := strings.ReplaceAll(strings.Join(w.calls, ","), w.views[0].ID, "ID"); r.code != 0 || got != want {
+			t.Errorf("%s: status %d %s, calls %s, want %s", name, r.code, r.err, got, want)
+		}
+	}
+}
+
+// TestRestartingText: what ps says of a container between two runs.
+func TestRestartingText(t *testing.T) {
+	now := time.Now()
+	v := &container.View{
+		Config: &container.Config{}, Status: container.Restarting,
+		Exit: &container.Exit{Code: to(1), Finished: now.Add(-3 * time.Second)},
+	}
+	if got := statusText(v, now); got != "Restarting (1) 3 seconds ago" {
+		t.Errorf("status %q", got)
+	}
+	v.Exit = nil
+	if got := statusText(v, now); got != "Restarting" {
+		t.Errorf("status %q", got)
+	}
+	if !v.Up() {
+		t.Error("ps shows it with -a only")
+	}
+}

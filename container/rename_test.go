@@ -44,7 +44,7 @@ func TestRenameKilled(t *testing.T) {
 		killed := errors.New("killed")
 		func() {
 			defer func() {
-				if r := recover(); r != killed { //nolint:errorlint // the very value
+				if r := recover(); r != killed {
 					t.Fatal(r)
 				}
 			}()

@@ -317,7 +317,9 @@ func (s *supervisor) killRest(ctx context.Context) {
 // settle records the end and clears away what belonged to this life.
 func (s *supervisor) settle(ctx context.Context, x Exit) error {
 	var errs []error
-	s.follow()
+	if !s.ran { // else that was done at the payload's end
+		s.follow()
+	}
 	if s.groups != nil {
 		ctx, cancel := settling(ctx)
 		defer cancel()
