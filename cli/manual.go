@@ -138,7 +138,7 @@ func exitStatus(c *command) string {
 	case "create":
 		text = fine + "**125** A flag could not be read, or the container could not be made.\n"
 	case "exec":
-		text = "**1** There is no such container, or it does not run.\n\n" + program + flag + own
+		text = "**1** There is no such container, or it does not run.\n\n**126** The program could not be started.\n\n**127** The program was not found.\n\n" + flag + own
 	case "attach":
 		text = "**0** The detach keys were typed.\n\n**1** There is no such container, or it does not run.\n\n" + flag + own
 	case "start":
