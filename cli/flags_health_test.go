@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -122,6 +123,8 @@ func TestHealthcheckRun(t *testing.T) {
 	}{
 		{0, nil, result{0, "", ""}},
 		{3, nil, result{1, "unhealthy\n", ""}},
+		{0, errors.New("disk full"), result{0, "", "WARNING: disk full\n"}},
+		{3, errors.New("disk full"), result{1, "unhealthy\n", "WARNING: disk full\n"}},
 		{0, fmt.Errorf("container x %w", container.ErrNoHealthCheck), result{125, "", "Error: container x has no defined healthcheck\n"}},
 	} {
 		w.code, w.err = tt.code, tt.err

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -150,6 +151,9 @@ func (w *world) Exec(_ context.Context, ref string, o container.ExecOptions, io 
 
 func (w *world) CheckHealth(_ context.Context, ref string) (container.ProbeResult, *container.Health, error) {
 	w.note("probe " + ref)
+	if errors.Is(w.err, container.ErrNoHealthCheck) {
+		return container.ProbeResult{}, nil, w.err
+	}
 	return container.ProbeResult{ExitCode: w.code}, &container.Health{Status: container.Healthy}, w.err
 }
 

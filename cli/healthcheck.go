@@ -31,8 +31,11 @@ func (s *session) healthcheck(ctx context.Context, ref string) error {
 		return err
 	}
 	result, health, err := b.CheckHealth(ctx, ref)
-	if err != nil {
+	if err != nil && health == nil {
 		return &status.Error{Code: exitBerth, Err: err}
+	}
+	if err != nil {
+		fmt.Fprintf(s.err, "WARNING: %v\n", err)
 	}
 	if result.ExitCode == 0 {
 		return nil

@@ -114,6 +114,14 @@ type ProbeResult struct {
 // maxResults is how many results a record keeps, docker's.
 const maxResults = 5
 
+// last is the end of the last probe.
+func (h *Health) last() time.Time {
+	if len(h.Log) == 0 {
+		return time.Time{}
+	}
+	return h.Log[len(h.Log)-1].End
+}
+
 // judge takes in the result of one probe, by docker's rules.
 func (h *Health) judge(c *HealthCheck, r ProbeResult) {
 	h.Log = append(h.Log, r)
@@ -162,8 +170,8 @@ const recordTime = time.Second
 
 // recordProbe puts a result on record and tells when the status is another one.
 // kept is what the caller knows of the run, and what is known after it; the
-// record counts more, since others may probe too. With no byte free on the
-// tmpfs the old record stays, and kept grows.
+// record counts more when it is newer, since others may probe too. With no byte
+// free on the tmpfs the old record stays, and kept grows.
 func (e *Engine) recordProbe(ctx context.Context, c *Config, kept *Health, r ProbeResult) error {
 	ctx, cancel := context.WithTimeout(ctx, recordTime)
 	defer cancel()
@@ -173,7 +181,7 @@ func (e *Engine) recordProbe(ctx context.Context, c *Config, kept *Health, r Pro
 		defer unlock(lock)
 	}
 	var h Health
-	if state.ReadJSON(e.healthPath(c.ID), &h) == nil && h.Started.Equal(kept.Started) {
+	if state.ReadJSON(e.healthPath(c.ID), &h) == nil && h.Started.Equal(kept.Started) && !h.last().Before(kept.last()) {
 		*kept = h
 	}
 	was := kept.Status

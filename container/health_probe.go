@@ -127,7 +127,8 @@ func (p *probe) clear(ctx context.Context) {
 var ErrNoHealthCheck = errors.New("has no defined healthcheck")
 
 // CheckHealth runs a container's health check now, puts the result on record,
-// and returns it with the container's health.
+// and returns it with the container's health. An error beside a health says why
+// the result is not on record.
 func (e *Engine) CheckHealth(ctx context.Context, ref string) (ProbeResult, *Health, error) {
 	v, err := e.Get(ctx, ref)
 	if err != nil {

@@ -167,6 +167,32 @@ func TestRecordProbe(t *testing.T) {
 	}
 }
 
+// TestRecordProbeOverStaleRecord: a record that could not be written does not
+// take back what the probes after it say.
+func TestRecordProbeOverStaleRecord(t *testing.T) {
+	e, c := healthEngine(t)
+	now := time.Now().UTC()
+	h := &Health{Started: now, Status: Starting}
+	if err := e.recordProbe(t.Context(), c, h, ProbeResult{End: now.Add(1), ExitCode: 1}); err != nil || h.Status != Unhealthy {
+		t.Fatal(h.Status, err)
+	}
+	stale, err := os.ReadFile(e.healthPath(c.ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, code := range []int{0, 0} {
+		if err := e.recordProbe(t.Context(), c, h, ProbeResult{End: now.Add(time.Duration(2 + i)), ExitCode: code}); err != nil {
+			t.Fatal(err)
+		}
+		if h.Status != Healthy || len(h.Log) != 2+i {
+			t.Errorf("%s with %d results", h.Status, len(h.Log))
+		}
+		if err := os.WriteFile(e.healthPath(c.ID), stale, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestRecordProbeWithoutFolder: with the container gone, nothing is made anew;
 // what is known stays with the caller.
 func TestRecordProbeWithoutFolder(t *testing.T) {
