@@ -98,7 +98,7 @@ func (f *mountFlags) applyRules(d *draft) {
 
 // apply adds the device, or all devices below it when it is a folder.
 func (d device) apply(to *draft) error {
-	to.Config.Devices = append(to.Config.Devices, container.Device{Host: d.host, Inside: d.inside, Access: d.access})
+	to.Devices = append(to.Devices, container.Device{Host: d.host, Inside: d.inside, Access: d.access})
 	host, err := filepath.EvalSymlinks(d.host)
 	if err != nil {
 		return d.cannot(err)

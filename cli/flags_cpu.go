@@ -81,7 +81,12 @@ func (f *cpuFlags) check() error {
 		return verbatim("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)")
 	case f.quota > 0 && f.quota < 1000:
 		return verbatim("CPU cfs quota can not be less than 1ms (i.e. 1000)")
-	case f.rtPeriod < 0 || f.rtRuntime != 0 && f.rtPeriod != 0 && f.rtRuntime > f.rtPeriod:
+	}
+	return f.checkRealtime()
+}
+
+func (f *cpuFlags) checkRealtime() error {
+	if f.rtPeriod < 0 || f.rtRuntime != 0 && f.rtPeriod != 0 && f.rtRuntime > f.rtPeriod {
 		return verbatim("cpu real-time runtime cannot be higher than cpu real-time period")
 	}
 	return nil

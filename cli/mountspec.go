@@ -73,14 +73,8 @@ func (m *mountSpec) set(field string) error {
 		return setBool(&m.readOnly, key, value, false)
 	case "rw":
 		return setBool(&m.readOnly, key, value, true)
-	case "bind-propagation":
-		m.propagation = strings.ToLower(value)
-	case "bind-nonrecursive", "bind-recursive":
-		return m.setRecursive(key, value)
-	case "idmap":
-		return setBool(&m.idmap, key, value, false)
-	case "bind-create-src":
-		return setBool(&m.create, key, value, false)
+	case "bind-propagation", "bind-nonrecursive", "bind-recursive", "bind-create-src", "idmap":
+		return m.setBind(key, value)
 	case "volume-nocopy", "volume-label", "volume-driver", "volume-opt", "volume-subpath":
 		m.volume = true
 	case "image-subpath":
@@ -92,6 +86,20 @@ func (m *mountSpec) set(field string) error {
 		return fmt.Errorf("unexpected key '%s' in '%s'", key, field)
 	}
 	return nil
+}
+
+// setBind takes in what only a bind mount has.
+func (m *mountSpec) setBind(key, value string) error {
+	switch key {
+	case "bind-propagation":
+		m.propagation = strings.ToLower(value)
+		return nil
+	case "bind-create-src":
+		return setBool(&m.create, key, value, false)
+	case "idmap":
+		return setBool(&m.idmap, key, value, false)
+	}
+	return m.setRecursive(key, value)
 }
 
 // setTmpfs takes in what only a tmpfs has.
@@ -168,26 +176,31 @@ func (m *mountSpec) check() error {
 // checkMix refuses options of other kinds of mounts, and options that need
 // others.
 func (m *mountSpec) checkMix() error {
-	other := ""
 	switch {
-	case m.volume:
-		other = "volume"
-	case m.image:
-		other = "image"
-	case m.kind == "bind" && len(m.tmpfs) > 0:
-		other = "tmpfs"
-	case m.kind == "tmpfs" && (m.propagation != "" || m.recursive != "" || m.idmap || m.create):
-		other = "bind"
-	}
-	switch {
-	case other != "":
-		return fmt.Errorf("cannot mix '%s-*' options with mount type '%s'", other, m.kind)
+	case m.foreign() != "":
+		return fmt.Errorf("cannot mix '%s-*' options with mount type '%s'", m.foreign(), m.kind)
 	case (m.recursive == "writable" || m.recursive == "readonly") && !m.readOnly:
 		return verbatim("option 'bind-recursive=%s' requires 'readonly' to be specified in conjunction", m.recursive)
 	case m.recursive == "readonly" && m.propagation != "rprivate":
 		return verbatim("option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in conjunction")
 	}
 	return nil
+}
+
+// foreign is the kind of mount that an option is for which this one cannot have;
+// empty for none.
+func (m *mountSpec) foreign() string {
+	switch {
+	case m.volume:
+		return "volume"
+	case m.image:
+		return "image"
+	case m.kind == "bind" && len(m.tmpfs) > 0:
+		return "tmpfs"
+	case m.kind == "tmpfs" && (m.propagation != "" || m.recursive != "" || m.idmap || m.create):
+		return "bind"
+	}
+	return ""
 }
 
 func (m *mountSpec) checkPaths() error {

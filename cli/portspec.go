@@ -19,7 +19,7 @@ func (r portList) count() int { return int(r.last) - int(r.first) + 1 }
 // parsePortList reads "80" or "80-90".
 func parsePortList(s string) (portList, error) {
 	if s == "" {
-		return portList{}, errors.New("empty string specified for ports.") //nolint:staticcheck // docker's text
+		return portList{}, errors.New("empty string specified for ports.") //nolint:staticcheck,revive // docker's text
 	}
 	low, high, isRange := strings.Cut(s, "-")
 	if !isRange {

@@ -65,6 +65,8 @@ The status is 125 when the container could not be started, 126 when its program 
 
 With -d a small monitor process keeps the container's output and waits for its end; run prints the container's ID and returns. With -it the monitor is there as well, so that ctrl-p ctrl-q leaves the container running.
 
+--userns gives the container user and group ids of its own: its root is nobody on the host, while the files of its image, and what it writes, keep the ids that they have for it. "private" and "auto" find 65536 ids (auto:size=N: N) that no running container has, in the ranges that /etc/subuid and /etc/subgid give to "berth" or to "containers", or else from 1879048192 to 2147352575. "START:SIZE" are these very ids. The files of a bind mount keep the host's ids, unless it has the option idmap (-v DIR:DIR:idmap).
+
 Folders that the image declares as volumes are plain folders of the container.`,
 		min: 1, max: unlimited, starts: true,
 		operands: []operand{anyImage, anyFile},
@@ -106,13 +108,8 @@ func (s *session) runContainer(ctx context.Context, c *creation, f *runFlags, ar
 		return err
 	}
 	d.OpenStdin = stdin
-	if f.preserve > 0 {
-		if err := b.preserve(f.preserve); err != nil {
-			return err
-		}
-	}
-	if f.trace != "" {
-		b.trace(s.traceIn(f.trace), f.trace)
+	if err := s.lend(b, f); err != nil {
+		return err
 	}
 	undo, err := writeCidFile(c.identity.cidFile, d.ID)
 	if err != nil {
@@ -127,6 +124,20 @@ func (s *session) runContainer(ctx context.Context, c *creation, f *runFlags, ar
 		return err
 	}
 	return status.Exit(code)
+}
+
+// lend gives the start what it takes of the caller's: descriptors, and the stderr
+// to trace to.
+func (s *session) lend(b *backend, f *runFlags) error {
+	if f.preserve > 0 {
+		if err := b.preserve(f.preserve); err != nil {
+			return err
+		}
+	}
+	if f.trace != "" {
+		b.trace(s.traceIn(f.trace), f.trace)
+	}
+	return nil
 }
 
 // start runs a drafted container in the way that the flags ask for.

@@ -190,7 +190,7 @@ func (e *Engine) users(c *Config) (*IDRange, error) {
 		return nil, nil
 	}
 	if id := ModeContainer(c.Modes.User); id != "" {
-		_, live, err := peer{specs.UserNamespace, id, idleUsers}.find(e)
+		live, err := peer{specs.UserNamespace, id, idleUsers}.find(e)
 		if err != nil {
 			return nil, err
 		}
@@ -204,13 +204,18 @@ func (e *Engine) users(c *Config) (*IDRange, error) {
 	if err != nil {
 		return nil, err
 	}
-	taken, err := e.takenIDs(c.ID)
+	return e.freeUsers(c.ID, pool, want.Size)
+}
+
+// freeUsers finds ids of the pool that no running container has.
+func (e *Engine) freeUsers(id string, pool []IDRange, size uint32) (*IDRange, error) {
+	taken, err := e.takenIDs(id)
 	if err != nil {
 		return nil, err
 	}
-	found, ok := freeRange(pool, taken, want.Size)
+	found, ok := freeRange(pool, taken, size)
 	if !ok {
-		return nil, fmt.Errorf("find %d free user ids for the container: %d ranges are taken by others, and /etc/subuid and /etc/subgid (user berth or containers) give no more", want.Size, len(taken))
+		return nil, fmt.Errorf("find %d free user ids for the container: %d ranges are taken by others, and /etc/subuid and /etc/subgid (user berth or containers) give no more", size, len(taken))
 	}
 	return &found, nil
 }

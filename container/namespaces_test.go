@@ -7,6 +7,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"berth/container"
+	"berth/state"
 )
 
 // userns gives a spec a user namespace.
@@ -38,6 +39,21 @@ func namespaceVariants() map[string]func(*container.Input) {
 		}
 	}
 	return map[string]func(*container.Input){
+		"peer": func(in *container.Input) {
+			for i := range in.Spec.Linux.Namespaces {
+				switch n := &in.Spec.Linux.Namespaces[i]; n.Type {
+				case specs.PIDNamespace, specs.IPCNamespace:
+					n.Path = "/proc/4711/ns/" + string(n.Type)
+				}
+			}
+			in.Peers = []state.Process{{PID: 4711}}
+			in.Shm = &in.Peers[0]
+		},
+		"user-namespace-layers": func(in *container.Input) { userns(in.Spec) },
+		"user-namespace-mapped-root": func(in *container.Input) {
+			folder(userns)(in)
+			in.MapRoot = true
+		},
 		"user-namespace": folder(userns),
 		"user-namespace-all": folder(func(s *specs.Spec) {
 			userns(s)

@@ -35,24 +35,24 @@ func (c *Config) peers() []peer {
 	return slices.DeleteFunc(list, func(p peer) bool { return p.id == "" })
 }
 
-// find returns the peer's record and first process.
-func (p peer) find(e *Engine) (*Config, *Live, error) {
+// find returns the live record of the peer.
+func (p peer) find(e *Engine) (*Live, error) {
 	c, err := e.load(p.id)
 	if err != nil {
-		return nil, nil, errors.Join(&state.NoSuchError{Ref: p.id}, dropMissing(err))
+		return nil, errors.Join(&state.NoSuchError{Ref: p.id}, dropMissing(err))
 	}
 	live, err := e.loadLive(p.id)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if live == nil || live.Exit != nil || !live.Payload.Alive() {
-		return nil, nil, fmt.Errorf(p.idle, p.id)
+		return nil, fmt.Errorf(p.idle, p.id)
 	}
 	if p.kind == specs.IPCNamespace && c.Modes.IPC != "shareable" && c.Modes.IPC != "host" && ModeContainer(c.Modes.IPC) == "" {
 		// docker's words
-		return nil, nil, fmt.Errorf("can't join IPC of container %s: non-shareable IPC (hint: use IpcMode:shareable for the donor container)", p.id)
+		return nil, fmt.Errorf("can't join IPC of container %s: non-shareable IPC (hint: use IpcMode:shareable for the donor container)", p.id)
 	}
-	return c, live, nil
+	return live, nil
 }
 
 // dropMissing drops the error of a record that is not there.
@@ -83,7 +83,7 @@ func (e *Engine) join(c *Config, spec *specs.Spec) (sharing, error) {
 	linux.Namespaces = slices.Clone(linux.Namespaces)
 	spec.Linux = &linux
 	for _, p := range list {
-		_, live, err := p.find(e)
+		live, err := p.find(e)
 		if err != nil {
 			return s, err
 		}

@@ -50,12 +50,15 @@ func defaultMounts() []specs.Mount {
 	}
 }
 
-// maskedPaths are docker's: what they show or do is the host's business. Those
+// maskedPaths are docker's, and dynamic_debug: what they show or do is the
+// host's business. Those
 // of interrupts and thermal data let a container watch its neighbours
-// (GHSA-6fw5-f8r9-fgfm), powercap is PLATYPUS (GHSA-jq35-85cj-fj4p).
+// (GHSA-6fw5-f8r9-fgfm), powercap is PLATYPUS (GHSA-jq35-85cj-fj4p). What is
+// written to dynamic_debug/control turns the host's kernel messages on, for which
+// the kernel asks no capability but the file's owner, root.
 func maskedPaths() []string {
 	return []string{
-		"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys",
+		"/proc/acpi", "/proc/asound", "/proc/dynamic_debug", "/proc/interrupts", "/proc/kcore", "/proc/keys",
 		"/proc/latency_stats", "/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats",
 		"/sys/devices/virtual/powercap", "/sys/firmware",
 	}

@@ -60,7 +60,7 @@ func differences() map[string]note {
 		"run --restart":               {how: "The container's monitor restarts it. After a boot nobody does: a systemd unit starts what is to run then."},
 		"run --log-driver":            {how: "`json-file`, `local`, `journald` and `none`; the others are refused."},
 		"run --log-opt":               {how: "`json-file` rotates at 10 MiB and keeps three files unless told otherwise; docker's never rotates."},
-		"run --security-opt":          {how: "`no-new-privileges`, `seccomp`, `systempaths`; an AppArmor profile or an SELinux label is refused, not ignored."},
+		"run --security-opt":          {how: "`no-new-privileges`, `seccomp`, `systempaths`, `writable-cgroups` as docker's, and `mask` and `unmask`. An AppArmor profile that the kernel cannot apply is an error and not ignored; none is set unasked. SELinux labels are refused."},
 		"run --userns":                {how: "Docker's `host`, and besides a range of ids for each container: `private`, `auto`, `START:SIZE`, `container:NAME`."},
 		"run --uts":                   {how: "As docker's, and `private` by name."},
 		"run --runtime":               {how: "berth is the runtime, and starts no other one."},
