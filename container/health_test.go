@@ -173,7 +173,7 @@ func TestRecordProbeOverStaleRecord(t *testing.T) {
 	e, c := healthEngine(t)
 	now := time.Now().UTC()
 	h := &Health{Started: now, Status: Starting}
-	if err := e.recordProbe(t.Context(), c, h, ProbeResult{End: now.Add(1), ExitCode: 1}); err != nil || h.Status != Unhealthy {
+	if err := e.recordProbe(t.Context(), c, h, ProbeResult{Start: now, End: now.Add(1), ExitCode: 1}); err != nil || h.Status != Unhealthy {
 		t.Fatal(h.Status, err)
 	}
 	stale, err := os.ReadFile(e.healthPath(c.ID))
