@@ -123,10 +123,10 @@ func (f *eventsFlags) read(now time.Time) (events.ReadOptions, error) {
 	o := events.ReadOptions{Recorded: f.since != "" || f.until != "", Follow: true}
 	var err error
 	if o.Since, err = logs.ParseTime(f.since, now); err != nil {
-		return o, fmt.Errorf("invalid value for \"since\": %w", err)
+		return o, clientFault(fmt.Errorf("invalid value for \"since\": %w", err))
 	}
 	if o.Until, err = logs.ParseTime(f.until, now); err != nil {
-		return o, fmt.Errorf("invalid value for \"until\": %w", err)
+		return o, clientFault(fmt.Errorf("invalid value for \"until\": %w", err))
 	}
 	if o.Until.IsZero() {
 		return o, nil
@@ -158,7 +158,7 @@ func (s *session) eventPrinter(format string) (func(events.Event) error, error) 
 		err = t.Execute(io.Discard, &eventMessage{})
 	}
 	if err != nil {
-		return nil, &status.Error{Code: exitTemplate, Err: verbatim("Error parsing format: %w", err)}
+		return nil, &status.Error{Code: exitTemplate, Err: clientFault(verbatim("Error parsing format: %w", err))}
 	}
 	return func(ev events.Event) error { return s.printEvent(t, ev) }, nil
 }

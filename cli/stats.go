@@ -67,7 +67,7 @@ func (s *session) stats(ctx context.Context, f *statsFlags, refs []string) error
 		f.format = s.settings().StatsFormat
 	}
 	if err := statsListing().print(io.Discard, f.format, []statsRow{{}}); err != nil {
-		return err
+		return clientFault(err)
 	}
 	b, err := s.open()
 	if err != nil {
