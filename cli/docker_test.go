@@ -61,6 +61,20 @@ func TestBothNames(t *testing.T) {
 			"Error: invalid argument \"x\" for \"-m, --memory\" flag: invalid size: 'x'\n\nUsage:  berth run ",
 			"invalid argument \"x\" for \"-m, --memory\" flag: invalid size: 'x'\n\nUsage:  docker run ",
 		},
+		{"-l loud ps", "Error: Unable to parse logging level: loud\n", "Unable to parse logging level: loud\n"},
+		{"-H tcp://x ps", "Error: --host tcp://x: berth connects to no daemon\nhint: ", "--host tcp://x: berth connects to no daemon\nhint: "},
+		{"container ls a", "Error: 'berth container ls' accepts no arguments\n\nUsage:  berth container ls [OPTIONS]\n", "docker: 'docker container ls' accepts no arguments\n\nUsage:  docker container ls [OPTIONS]\n"},
+		{
+			"rename a",
+			"Error: 'berth rename' requires 2 arguments\n\nUsage:  berth rename CONTAINER NEW_NAME\n\nRun 'berth rename --help' for more information\n",
+			"docker: 'docker rename' requires 2 arguments\n\nUsage:  docker rename CONTAINER NEW_NAME\n\nRun 'docker rename --help' for more information\n",
+		},
+		{
+			"port a b c",
+			"Error: 'berth port' requires at least 1 and at most 2 arguments\n\nUsage:  berth port ",
+			"docker: 'docker port' requires at least 1 and at most 2 arguments\n\nUsage:  docker port CONTAINER [PRIVATE_PORT[/PROTO]]\n\nRun 'docker port --help' for more information\n",
+		},
+		{"run --pull", "Error: flag needs an argument: --pull\n\nUsage:  berth run ", "flag needs an argument: --pull\n\nUsage:  docker run [OPTIONS] IMAGE [COMMAND] [ARG...]\n\nRun 'docker run --help' for more information\n"},
 		{"help nope", "Error: unknown command: berth nope\n", "unknown help topic: nope\n"},
 	} {
 		for program, want := range map[string]string{"/usr/bin/berth": tt.berth, "/usr/bin/docker": tt.docker} {

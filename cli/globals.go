@@ -78,5 +78,5 @@ func (s *session) apply(g *globals) error {
 			return env(key)
 		}
 	}
-	return g.check()
+	return clientFault(g.check())
 }
