@@ -88,15 +88,20 @@ Folders that the image declares as volumes are plain folders of the container.`,
 	}
 }
 
-func (s *session) runContainer(ctx context.Context, c *creation, f *runFlags, args []string) error {
+// checkStreams refuses what cannot be attached to.
+func (s *session) checkStreams(f *runFlags, terminal bool) error {
 	if f.detach && len(f.attach) > 0 {
 		return errors.New("conflicting options: cannot specify both --attach and --detach")
 	}
-	stdin := c.process.interactive || slices.Contains(f.attach, "stdin")
-	if !f.detach && stdin && c.process.tty && !isTerminal(s.stdio.In) {
+	if !f.detach && terminal && !isTerminal(s.stdio.In) {
 		return &status.Error{Code: exitFailed, Err: errors.New("the input device is not a TTY")}
 	}
-	if err := checkDetachKeys(f.detachKeys); err != nil {
+	return checkDetachKeys(f.detachKeys)
+}
+
+func (s *session) runContainer(ctx context.Context, c *creation, f *runFlags, args []string) error {
+	stdin := c.process.interactive || slices.Contains(f.attach, "stdin")
+	if err := s.checkStreams(f, stdin && c.process.tty); err != nil {
 		return err
 	}
 	b, err := s.open()
