@@ -60,7 +60,7 @@ func (w *awaited) look() (x *Exit, over bool, err error) {
 	case live == nil:
 		return nil, false, nil // it is just being written to
 	case live.Supervisor != w.began.Supervisor || live.Restarts > w.began.Restarts:
-		x, err := w.e.loadExit(w.id)
+		x, err := w.e.endBefore(w.id, live)
 		return x, true, err
 	}
 	return live.Exit, live.Exit != nil && live.Again, nil

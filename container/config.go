@@ -168,6 +168,9 @@ type Live struct {
 	// Asked is the Restarts of the last run that the user asked for, where the
 	// monitor does what restart asks: it does not count.
 	Asked int `json:"asked,omitempty"`
+	// Last is how the run before this one ended: exit.json says the same, unless
+	// the disk was full.
+	Last *Exit `json:"last,omitempty"`
 	// Again stands beside Exit when there will be another run.
 	Again bool `json:"again,omitempty"`
 }

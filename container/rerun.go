@@ -96,6 +96,7 @@ func (s *supervisor) lives(ctx context.Context) error {
 // reset prepares the next run.
 func (s *supervisor) reset() {
 	s.restarts++
+	s.last = s.live.Exit
 	s.again, s.rerun, s.ran = false, true, false
 	s.compiled, s.run, s.groups = nil, nil, nil
 	s.streams = &detached{rerun: true}
@@ -138,7 +139,7 @@ func (s *supervisor) decide(x *Exit) {
 func (s *supervisor) awaitNext() error {
 	waiting := Live{
 		Name: s.live.Name, Supervisor: s.live.Supervisor, Started: s.live.Started, Attach: true,
-		Restarting: true, Restarts: s.restarts + 1, Asked: s.asked,
+		Restarting: true, Restarts: s.restarts + 1, Asked: s.asked, Last: s.live.Exit,
 	}
 	return state.WriteJSON(s.e.livePath(s.c.ID), &waiting, state.Fast)
 }
@@ -202,12 +203,32 @@ func awaitWatch(watch int, d time.Duration, more ...int) {
 // has exited.
 func (e *Engine) endRestarting(c *Config) error {
 	e.current(c)
-	err := os.Remove(e.livePath(c.ID))
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
+	live, err := e.loadLive(c.ID)
+	if live != nil {
+		end := Exit{Error: errHalted.Error(), Started: live.Started, Finished: time.Now().UTC()}
+		before, lost := e.endBefore(c.ID, live)
+		if before != nil {
+			end = *before
+		}
+		// The run that does not come counts, as it did while it was waited for.
+		end.Restarts = live.Restarts - live.Asked
+		live.Exit = &end
+		err = errors.Join(lost, e.finish(c, live))
 	}
 	if c.AutoRemove {
 		return errors.Join(err, e.discard(c))
 	}
 	return err
+}
+
+// endBefore is how the run before that of a live record ended; nil when there
+// was none.
+func (e *Engine) endBefore(id string, live *Live) (*Exit, error) {
+	if live.Again {
+		return live.Exit, nil
+	}
+	if live.Last != nil {
+		return live.Last, nil
+	}
+	return e.loadExit(id)
 }

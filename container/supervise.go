@@ -44,6 +44,7 @@ type supervisor struct {
 	// that one will come after it, when the pause has passed.
 	rerun, again bool
 	restarts     int
+	last         *Exit
 	asked        int // the number of the last run that the user asked for
 	pause        time.Duration
 }
@@ -79,7 +80,7 @@ func unlock(lock *state.Locked) { _ = lock.Close() }
 // the record of its end.
 func (s *supervisor) supervise(ctx context.Context) (Exit, error) {
 	defer s.streams.close()
-	s.live = Live{Name: s.c.Name, Supervisor: s.e.self, Started: time.Now().UTC(), Attach: s.detached, Restarts: s.restarts, Asked: s.asked}
+	s.live = Live{Name: s.c.Name, Supervisor: s.e.self, Started: time.Now().UTC(), Attach: s.detached, Restarts: s.restarts, Asked: s.asked, Last: s.last}
 	x, err := s.runPayload(ctx)
 	if errors.Is(err, errStarted) {
 		return x, err // another supervisor's container: nothing here to settle

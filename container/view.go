@@ -87,7 +87,7 @@ func (e *Engine) stoppedView(ctx context.Context, c *Config, live *Live) (*View,
 func (e *Engine) supervised(ctx context.Context, c *Config, live *Live) (v *View, err error) {
 	if live.Supervisor.AliveIn(e.self.BootID) {
 		if v = e.runningView(c, live); v.Status == Restarting {
-			v.Exit, err = e.loadExit(c.ID)
+			v.Exit, err = e.endBefore(c.ID, live)
 		}
 		return v, err
 	}
@@ -191,11 +191,14 @@ func (e *Engine) settleLost(ctx context.Context, c *Config, seen *Live) error {
 	if live.Exit, err = e.lostExit(c, live); err != nil {
 		return err
 	}
+	waited := live.Restarting || live.Again // and its end was told of
 	live.Again = false
 	if err := e.finish(c, live); err != nil {
 		return err
 	}
-	e.emitDie(c, live.Exit)
+	if !waited {
+		e.emitDie(c, live.Exit)
+	}
 	if c.AutoRemove {
 		return e.discard(c)
 	}
@@ -206,7 +209,7 @@ func (e *Engine) settleLost(ctx context.Context, c *Config, seen *Live) error {
 // supervisor was waiting before the next one.
 func (e *Engine) lostExit(c *Config, live *Live) (*Exit, error) {
 	if live.Restarting || live.Again {
-		if x, err := e.loadExit(c.ID); x != nil || err != nil {
+		if x, err := e.endBefore(c.ID, live); x != nil || err != nil {
 			return x, err
 		}
 	}
