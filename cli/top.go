@@ -38,7 +38,7 @@ func (s *session) top(ctx context.Context, live bool, ref string, args []string)
 	case errors.As(err, &unknown) && unknown.What == "column":
 		return &hintError{err: err, hint: "the columns are " + strings.Join(top.Columns(), " ")}
 	case errors.As(err, &unknown):
-		return &hintError{err: err, hint: "the options are -e -f -F -l -j -o LIST, aux, l, j, --sort LIST and --no-headers"}
+		return &hintError{err: err, hint: "the options are -e -f -F -l -j -o LIST, aux, l, j, --sort LIST, --forest and --no-headers"}
 	case err != nil:
 		return err
 	}

@@ -19,6 +19,7 @@ type Format struct {
 	columns  []column
 	order    []sortKey
 	noHeader bool
+	forest   bool
 }
 
 // sortKey is a column that rows are ordered by.
@@ -46,6 +47,9 @@ func (f *Format) Print(out io.Writer, list []Process, now time.Time) error {
 	list = slices.Clone(list)
 	slices.SortStableFunc(list, func(a, b Process) int { return a.PID - b.PID })
 	slices.SortStableFunc(list, func(a, b Process) int { return f.compare(pic, &a, &b) })
+	if f.forest {
+		list = forest(list)
+	}
 	w := tabwriter.NewWriter(out, 20, 1, 3, ' ', 0)
 	if !f.noHeader {
 		if err := f.line(w, func(c column) string { return c.title }); err != nil {

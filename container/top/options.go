@@ -30,6 +30,7 @@ type options struct {
 	letters  string
 	bsd      bool
 	noHeader bool
+	forest   bool
 	order    []sortKey
 }
 
@@ -67,11 +68,7 @@ func (o *options) cluster(arg, letters, idle, styles string, rest []string) ([]s
 	}
 	for i, letter := range letters {
 		switch {
-		case strings.ContainsRune(idle, letter):
-		case strings.ContainsRune(styles, letter):
-			o.letters += string(letter)
-		case letter == 'h' && o.bsd:
-			o.noHeader = true
+		case strings.ContainsRune(idle, letter) || o.plain(letter, styles):
 		case letter == 'o' || letter == 'O':
 			o.extended = o.extended || letter == 'O'
 			return o.value(arg, letters[i+1:], rest, o.columns)
@@ -84,6 +81,21 @@ func (o *options) cluster(arg, letters, idle, styles string, rest []string) ([]s
 		}
 	}
 	return rest, nil
+}
+
+// plain reads a letter that needs no value.
+func (o *options) plain(letter rune, styles string) bool {
+	switch {
+	case strings.ContainsRune(styles, letter):
+		o.letters += string(letter)
+	case o.bsd && letter == 'h':
+		o.noHeader = true
+	case o.bsd && letter == 'f':
+		o.forest = true
+	default:
+		return false
+	}
+	return true
 }
 
 // value gives an option its value: the rest of the word, or the next one.
@@ -108,6 +120,9 @@ func (o *options) word(arg string, rest []string) ([]string, error) {
 		return o.value(arg, "", rest, uses[name])
 	case name == "--no-headers" || name == "--no-heading" || name == "--no-headings":
 		o.noHeader = true
+		return rest, nil
+	case name == "--forest":
+		o.forest = true
 		return rest, nil
 	case name == "--headers":
 		return rest, nil
@@ -149,7 +164,7 @@ func (o *options) sortBy(list string) error {
 
 // format is what the options come to.
 func (o *options) format() *Format {
-	f := &Format{columns: o.output, order: o.order, noHeader: o.noHeader}
+	f := &Format{columns: o.output, order: o.order, noHeader: o.noHeader, forest: o.forest}
 	if len(f.columns) == 0 || o.extended {
 		f.columns = named(o.style())
 	}

@@ -27,6 +27,8 @@ type Process struct {
 	// status are the lines of /proc/PID/status by their first word.
 	status map[string]string
 	args   []string
+	// branch stands in front of the command in a forest.
+	branch string
 	// age is how long it has been there.
 	age time.Duration
 	// used is the processor time that a live picture is about, and over how
@@ -197,10 +199,10 @@ func (p *Process) command() string {
 	if text == "" {
 		text = "[" + p.name + "]"
 	}
-	return printable(text) + p.defunct()
+	return p.branch + printable(text) + p.defunct()
 }
 
-func (p *Process) comm() string { return printable(p.name) + p.defunct() }
+func (p *Process) comm() string { return p.branch + printable(p.name) + p.defunct() }
 
 func (p *Process) defunct() string {
 	if p.field(3) == "Z" {

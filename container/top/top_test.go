@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -86,8 +87,8 @@ func TestUnknown(t *testing.T) {
 		{"-Z", `unknown ps option "-Z"`},
 		{"-efL", `unknown ps option "L" in "-efL"`},
 		{"-p 1", `unknown ps option "-p"`},
-		{"--forest", `unknown ps option "--forest"`},
-		{"auf", `unknown ps option "f" in "auf"`},
+		{"--tree", `unknown ps option "--tree"`},
+		{"auz", `unknown ps option "z" in "auz"`},
 		{"-", `unknown ps option "-"`},
 		{"-o", `ps option "-o" needs a list of columns`},
 		{"--sort", `ps option "--sort" needs a list of columns`},
@@ -176,6 +177,22 @@ func TestOrder(t *testing.T) {
 	}
 	if got := strings.Join(strings.Fields(printed(t, list, "-o", "pid=")), " "); got != "4 5 30" {
 		t.Errorf("without an order: %s", got)
+	}
+}
+
+func TestForest(t *testing.T) {
+	below := func(parent string) func(*Process) {
+		return func(p *Process) { p.stat[4-3], p.name = parent, "p"+strconv.Itoa(p.PID) }
+	}
+	list := []Process{
+		sample(t, 9, below("3")), sample(t, 3, below("1")), sample(t, 2, below("77")), sample(t, 1, below("0")),
+		sample(t, 4, below("1")), sample(t, 5, below("4")), sample(t, 6, below("6")),
+	}
+	want := "p1\n \\_ p3\n | \\_ p9\n \\_ p4\n \\_ p5\np2\np6\n"
+	for _, args := range [][]string{{"--forest", "-o", "comm="}, {"axf", "-o", "comm="}} {
+		if got := printed(t, list, args...); got != want {
+			t.Errorf("%q:\n%swant\n%s", args, got, want)
+		}
 	}
 }
 
