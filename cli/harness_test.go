@@ -27,6 +27,8 @@ import (
 // world is a berth without containers: what a command line asks of the engine
 // is noted, and answered as the test has set.
 type world struct {
+	// execs is what the last exec asked for.
+	execs  container.ExecOptions
 	images fakeImages
 	// dirs are nowhere unless the test makes them.
 	dirs state.Dirs
@@ -146,6 +148,7 @@ func (w *world) StartAttached(ctx context.Context, ref string, o container.Attac
 
 func (w *world) Exec(_ context.Context, ref string, o container.ExecOptions, io container.Stdio) (container.Exit, error) {
 	w.note("exec " + ref + " " + strings.Join(o.Args, " "))
+	w.execs = o
 	return w.exit, w.err
 }
 
