@@ -85,18 +85,18 @@ func (s *session) cp(ctx context.Context, source, dest string, f copyFlags) erro
 func (c *copying) read(source, dest string) (out bool, err error) {
 	switch {
 	case source == "":
-		return false, verbatim("source can not be empty")
+		return false, clientFault(verbatim("source can not be empty"))
 	case dest == "":
-		return false, verbatim("destination can not be empty")
+		return false, clientFault(verbatim("destination can not be empty"))
 	}
 	from, source := splitCopyArgument(source)
 	to, dest := splitCopyArgument(dest)
 	c.ref, c.source, c.dest = from+to, source, dest
 	switch {
 	case from != "" && to != "":
-		return false, verbatim("copying between containers is not supported")
+		return false, clientFault(verbatim("copying between containers is not supported"))
 	case c.ref == "":
-		return false, verbatim("must specify at least one container source")
+		return false, clientFault(verbatim("must specify at least one container source"))
 	case from != "" && dest != "-":
 		// Before the container is looked for, as docker does.
 		return true, checkOutput(dest)

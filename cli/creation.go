@@ -71,7 +71,7 @@ func sortOptions(list []*option.Option) []*option.Option {
 func (c *creation) draft(ctx context.Context, s *session, b *backend, args []string) (*draft, error) {
 	for _, g := range c.groups() {
 		if err := g.check(); err != nil {
-			return nil, err
+			return nil, clientFault(err)
 		}
 	}
 	d := newDraft(s.env)
@@ -87,7 +87,7 @@ func (c *creation) draft(ctx context.Context, s *session, b *backend, args []str
 	}
 	for _, g := range c.groups() {
 		if err := g.apply(d); err != nil {
-			return nil, err
+			return nil, clientFault(err)
 		}
 	}
 	if err := c.process.command(d, args); err != nil {
@@ -159,6 +159,9 @@ func findImage(ctx context.Context, images imageFinder, ref string) (image.Image
 		if err = images.Materialize(ctx, ref); err == nil {
 			img, err = images.Resolve(ref)
 		}
+	}
+	if errors.Is(err, image.ErrInvalidReference) {
+		return img, clientFault(err)
 	}
 	var missing *image.NoSuchImageError
 	if errors.As(err, &missing) {

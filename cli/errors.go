@@ -9,6 +9,8 @@ import (
 
 	"berth/cli/status"
 	"berth/container"
+	"berth/image"
+	"berth/state"
 )
 
 // Exit statuses (CLI contract, section 4).
@@ -59,18 +61,34 @@ type clientError struct {
 	err error
 	// docker is the whole text in docker's words; empty when it is err's.
 	docker string
+	// bare tells that even docker's run says it without the program's name.
+	bare bool
 }
 
 func (e *clientError) Error() string { return e.err.Error() }
 func (e *clientError) Unwrap() error { return e.err }
 
-// clientFault makes an error a clientError; nil stays nil.
+// clientFault makes an error a clientError, unless it is one that docker's daemon
+// finds; nil stays nil.
 func clientFault(err error) error {
-	if err == nil {
-		return nil
+	var (
+		daemon *daemonError
+		name   *state.InvalidNameError
+		none   *state.NoSuchError
+		absent *image.NoSuchImageError
+	)
+	if err == nil || errors.As(err, &daemon) || errors.As(err, &name) || errors.As(err, &none) || errors.As(err, &absent) {
+		return err
 	}
 	return &clientError{err: err}
 }
+
+// daemonError is one among those of flags that docker's client leaves for its
+// daemon to find.
+type daemonError struct{ err error }
+
+func (e *daemonError) Error() string { return e.err.Error() }
+func (e *daemonError) Unwrap() error { return e.err }
 
 // reported is several errors that have been printed already.
 type reported struct{ code int }
@@ -129,12 +147,14 @@ func (s *session) report(cmd *command, err error) {
 func (s *session) reportFailure(cmd *command, err error) {
 	var hint *hintError
 	prefix, text := s.words.failure, err.Error()
+	starts := cmd != nil && cmd.starts
 	if client := new(clientError); errors.As(err, &client) {
+		starts = starts && !client.bare
 		if prefix = s.words.flag; prefix == "" && client.docker != "" {
 			text = client.docker
 		}
 	}
-	if cmd != nil && cmd.starts {
+	if starts {
 		prefix = s.words.starting + prefix
 	}
 	s.complain(prefix, text)
@@ -144,7 +164,7 @@ func (s *session) reportFailure(cmd *command, err error) {
 	case errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0:
 		fmt.Fprintln(s.err, "hint: berth needs root")
 	}
-	if cmd != nil && cmd.starts && s.words.starting != "" {
+	if starts && s.words.starting != "" {
 		fmt.Fprintf(s.err, "\nRun '%s --help' for more information\n", s.path(cmd))
 	}
 }

@@ -40,7 +40,7 @@ func (s *session) export(ctx context.Context, ref, file string) error {
 		return b.Export(ctx, ref, s.out, notice)
 	}
 	if err := checkOutput(file); err != nil {
-		return verbatim("failed to export container: %w", err)
+		return clientFault(verbatim("failed to export container: %w", err))
 	}
 	b, err := s.open()
 	if err != nil {
@@ -52,7 +52,7 @@ func (s *session) export(ctx context.Context, ref, file string) error {
 	}
 	o, err := createOutput(file)
 	if err != nil {
-		return verbatim("failed to export container: %w", err)
+		return clientFault(verbatim("failed to export container: %w", err))
 	}
 	w := archive.NewHoles(o.File)
 	if err = b.Export(ctx, ref, w, notice); err == nil {

@@ -97,7 +97,7 @@ func (f *networkFlags) check() error {
 	case f.network == "container" || f.network == "container:":
 		return verbatim("Invalid network mode: invalid container format container:<name|id>")
 	case !isMode(f.network, true, "none", "host"):
-		return &hintError{verbatim("network %s not found", f.network), "this version has --network none, host and container:NAME"}
+		return &hintError{&daemonError{verbatim("network %s not found", f.network)}, "this version has --network none, host and container:NAME"}
 	case len(f.links) > 0:
 		return f.refuseLinks()
 	case f.mac != "":

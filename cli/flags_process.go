@@ -57,7 +57,8 @@ func (f *processFlags) options() []*option.Option {
 }
 
 func parseInt(s string) (*int, error) {
-	n, err := strconv.Atoi(s)
+	wide, err := strconv.ParseInt(s, 10, strconv.IntSize)
+	n := int(wide)
 	return &n, err
 }
 

@@ -51,7 +51,7 @@ func (s *session) importImage(ctx context.Context, args []string, o image.Import
 	if args[0] != "-" {
 		file, err := os.Open(args[0])
 		if err != nil {
-			return err
+			return clientFault(err)
 		}
 		defer file.Close()
 		archive = file

@@ -18,6 +18,10 @@ func renameCommand() *command {
 		},
 		build: func(s *session) ([]*option.Option, action) {
 			return nil, func(ctx context.Context, args []string) error {
+				if args[0] == "" || args[1] == "" {
+					err := verbatim("Neither old nor new names may be empty")
+					return &clientError{err: err, docker: "Error: " + err.Error()}
+				}
 				b, err := s.open()
 				if err != nil {
 					return err

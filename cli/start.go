@@ -50,7 +50,7 @@ func startFailed(err error) error {
 
 func (s *session) startAttached(ctx context.Context, refs []string, o container.AttachOptions) error {
 	if len(refs) > 1 {
-		return errors.New("you cannot start and attach multiple containers at once")
+		return clientFault(verbatim("you cannot start and attach multiple containers at once"))
 	}
 	b, err := s.open()
 	if err != nil {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 
@@ -28,7 +27,7 @@ A running container has the new limits at once, and keeps them when it is starte
 			f := &updateFlags{}
 			return f.options(), func(ctx context.Context, args []string) error {
 				if !f.given() {
-					return errors.New("you must provide one or more flags when using this command")
+					return clientFault(verbatim("you must provide one or more flags when using this command"))
 				}
 				if err := f.check(); err != nil {
 					return err

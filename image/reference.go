@@ -75,7 +75,7 @@ func checkNames(s string, r Reference) error {
 	case r.Path == "":
 		return refuse(s, "repository name must have at least one component")
 	case strings.ToLower(r.Path) != r.Path:
-		return refuse(s, "repository name (%s) must be lowercase", strings.TrimPrefix(r.Path, officialPrefix))
+		return refuse(s, "repository name (%s) must be lowercase", r.Path)
 	case len(r.Path) > maxRepositoryLength:
 		return refuse(s, "repository name must not be more than %d characters", maxRepositoryLength)
 	case !isDomain(r.Domain):
@@ -91,7 +91,7 @@ func checkNames(s string, r Reference) error {
 
 func refuse(s, format string, args ...any) error {
 	if s == "" {
-		return fmt.Errorf("%w: empty", ErrInvalidReference)
+		return ErrInvalidReference
 	}
 	return fmt.Errorf("%w: %s", ErrInvalidReference, fmt.Sprintf(format, args...))
 }

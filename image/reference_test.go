@@ -41,8 +41,8 @@ func TestParseReference(t *testing.T) {
 
 func TestInvalidReferences(t *testing.T) {
 	tests := map[string]string{
-		"":                              "empty",
-		"Box":                           "repository name (Box) must be lowercase",
+		"":                              "invalid reference format",
+		"Box":                           "repository name (library/Box) must be lowercase",
 		"a/Box":                         "repository name (a/Box) must be lowercase",
 		strings.Repeat("a1", 32):        "64 hexadecimal characters",
 		"a:":                            "tag",
@@ -63,7 +63,7 @@ func TestInvalidReferences(t *testing.T) {
 		if !errors.Is(err, ErrInvalidReference) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", in, err, want)
 		}
-		if err != nil && !strings.HasPrefix(err.Error(), "invalid reference format: ") {
+		if err != nil && !strings.HasPrefix(err.Error()+": ", "invalid reference format: ") {
 			t.Errorf("%q: %v does not start like docker's", in, err)
 		}
 	}
