@@ -90,10 +90,8 @@ func (v *View) patience(ctx context.Context, timeout *int) (context.Context, con
 // hurry begins the next run of a container that waits for it. It reports
 // whether that has begun: somebody may have stopped the container.
 func (e *Engine) hurry(ctx context.Context, v *View) (began bool, err error) {
-	if e.wishes(v.ID)&halted == 0 {
-		if _, err := e.tellMonitor(ctx, v, hurried); err != nil {
-			return false, err
-		}
+	if err := e.wakeMonitor(ctx, v.ID); err != nil {
+		return false, err
 	}
 	err = e.awaitStart(ctx, v)
 	if errors.Is(err, ErrNotRunning) {
@@ -102,9 +100,30 @@ func (e *Engine) hurry(ctx context.Context, v *View) (began bool, err error) {
 	return err == nil, err
 }
 
+// wakeMonitor asks for the next run at once, if the monitor waits for it and
+// nobody has called that off. A wish that came when the run has begun would
+// count for the one after it.
+func (e *Engine) wakeMonitor(ctx context.Context, id string) error {
+	lock, err := e.lock(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer unlock(lock)
+	live, err := e.loadLive(id)
+	if err != nil || live == nil || !live.Restarting || e.wishes(id)&halted != 0 {
+		return err
+	}
+	return e.wish(id, hurried)
+}
+
 // awaitStart waits for the next run of a container whose monitor is about to
-// begin it.
+// begin it: that of the view's number when it has no payload yet, else the one
+// after it. It may have ended by now.
 func (e *Engine) awaitStart(ctx context.Context, v *View) error {
+	next := v.Live.Restarts
+	if v.Live.Payload.PID != 0 {
+		next++
+	}
 	for {
 		live, err := e.loadLive(v.ID)
 		switch {
@@ -112,7 +131,7 @@ func (e *Engine) awaitStart(ctx context.Context, v *View) error {
 			return err
 		case live == nil || !live.Supervisor.Alive():
 			return e.notStarted(v)
-		case live.Payload.PID != 0 && (live.Restarts > v.Live.Restarts || v.Live.Restarting):
+		case live.Restarts > next || live.Restarts == next && live.Payload.PID != 0:
 			return nil
 		}
 		select {

@@ -22,7 +22,7 @@ const settle = 2 * time.Second
 // inMachine are the scripts that the short run in the virtual machine has: what
 // another kernel, cgroup v2 and systemd can make different.
 func inMachine() []string {
-	names := []string{"run", "exec", "limits", "stop", "terminal", "logs_journal", "oci_exec", "oci_life", "oci_limits"}
+	names := []string{"run", "exec", "limits", "stop", "pause", "update", "terminal", "logs_journal", "oci_exec", "oci_life", "oci_limits"}
 	for i, name := range names {
 		names[i] = filepath.Join("scripts", name+".txtar")
 	}
