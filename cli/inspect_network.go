@@ -63,8 +63,9 @@ func describeNetwork(v *container.View) networkSettings {
 		return n
 	}
 	n.SandboxKey = "/proc/" + strconv.Itoa(v.Live.Payload.PID) + "/ns/net"
-	n.Ports = bindings(v.Ports)
-	for _, port := range v.Exposed {
+	published, exposed := v.Reachable()
+	n.Ports = bindings(published)
+	for _, port := range exposed {
 		if _, published := n.Ports[port.Private()]; !published {
 			n.Ports[port.Private()] = nil
 		}

@@ -35,7 +35,7 @@ func described() *container.View {
 		Config: &container.Config{
 			ID: strings.Repeat("a1", 32), Name: "web", Created: at, Image: container.ImageRef{Ref: "img", ID: "sha256:" + strings.Repeat("a", 64)},
 			Layers: []string{"/layer/2", "/layer/1"}, Spec: spec, Entrypoint: []string{"sh", "-c"}, Cmd: []string{"sleep 9"},
-			Labels: map[string]string{"tier": "web"}, Network: "none", Init: true, StopSignal: "INT", StopTimeout: to(3), GroupAdd: []string{"audio"},
+			Labels: map[string]string{"tier": "web"}, Network: "bridge", Init: true, StopSignal: "INT", StopTimeout: to(3), GroupAdd: []string{"audio"},
 			Ports:   []container.Port{{HostIP: "0.0.0.0", HostPort: 8080, ContainerPort: 80, Protocol: "tcp"}},
 			Exposed: []container.Port{{ContainerPort: 80, Protocol: "tcp"}, {ContainerPort: 53, Protocol: "udp"}},
 			Log:     container.LogConfig{Driver: "json-file", Opts: map[string]string{"max-size": "1m"}},

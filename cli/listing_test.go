@@ -14,7 +14,7 @@ import (
 
 func view(name, id string) *container.View {
 	return &container.View{Config: &container.Config{
-		ID: strings.Repeat(id, 32), Name: name, Image: container.ImageRef{Ref: "img"}, Network: "none",
+		ID: strings.Repeat(id, 32), Name: name, Image: container.ImageRef{Ref: "img"}, Network: "bridge",
 		Created: time.Now().Add(-3 * time.Hour), Labels: map[string]string{"tier": "web"}, Log: container.LogConfig{Driver: "json-file"},
 		Entrypoint: []string{"sh", "-c"}, Cmd: []string{"sleep 1000; echo done"},
 		Spec: &specs.Spec{
@@ -106,7 +106,7 @@ func joinWords(words []string) []string {
 
 func TestPsJSON(t *testing.T) {
 	got := psWorld().berth(t, "ps", "--format", "json", "--no-trunc").out
-	for _, part := range []string{`"ID":"` + strings.Repeat("a1", 32) + `"`, `"Names":"up"`, `"State":"running"`, `"Labels":"tier=web"`, `"Networks":"none"`} {
+	for _, part := range []string{`"ID":"` + strings.Repeat("a1", 32) + `"`, `"Names":"up"`, `"State":"running"`, `"Labels":"tier=web"`, `"Networks":"bridge"`} {
 		if !strings.Contains(got, part) {
 			t.Errorf("ps --format json prints %s, want %s in it", got, part)
 		}

@@ -36,7 +36,7 @@ func (s *session) port(ctx context.Context, args []string) error {
 	}
 	var published []container.Port
 	if v.Up() {
-		published = v.Ports
+		published, _ = v.Reachable()
 	}
 	container.SortPorts(published)
 	if len(args) == 2 {

@@ -135,7 +135,7 @@ func (r containerRow) Ports() string {
 	if !r.view.Up() {
 		return ""
 	}
-	return portsText(r.view.Ports, r.view.Exposed)
+	return portsText(r.view.Reachable())
 }
 
 // Networks are the networks that the container is on.

@@ -102,7 +102,7 @@ func (e *Engine) runningFiles(v *View) (*Files, error) {
 
 // readMaps learns which ids of the host the container's are.
 func (f *Files) readMaps(payload state.Process) error {
-	if namespace(f.c.Spec, specs.UserNamespace) == nil {
+	if f.c.Modes.User == "" {
 		return nil
 	}
 	for i, m := range idMaps(f.c.Spec) {

@@ -32,3 +32,13 @@ func SortPorts(ports []Port) {
 			cmp.Compare(a.HostIP, b.HostIP), cmp.Compare(a.HostPort, b.HostPort))
 	})
 }
+
+// Reachable returns the ports that are published and those that are exposed, as
+// far as the container has a network of its own: with none, the host's or another
+// container's there is nothing to publish, and docker lists no ports.
+func (c *Config) Reachable() (published, exposed []Port) {
+	if c.Network == "none" || c.Network == "host" || ModeContainer(c.Network) != "" {
+		return nil, nil
+	}
+	return c.Ports, c.Exposed
+}

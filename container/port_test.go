@@ -18,3 +18,12 @@ func TestSortPorts(t *testing.T) {
 		t.Errorf("Private is %q", got)
 	}
 }
+
+func TestReachable(t *testing.T) {
+	for network, want := range map[string]int{"bridge": 1, "none": 0, "host": 0, "container:a": 0} {
+		c := &Config{Network: network, Ports: []Port{{"", 1, 80, "tcp"}}, Exposed: []Port{{"", 0, 80, "tcp"}}}
+		if published, exposed := c.Reachable(); len(published) != want || len(exposed) != want {
+			t.Errorf("%s: %v, %v", network, published, exposed)
+		}
+	}
+}

@@ -56,7 +56,22 @@ func TestUserNamespace(t *testing.T) {
 			t.Errorf("%s belongs to %s on the host, want %s", name, got, want)
 		}
 	}
+	copyMapped(t, s, data)
 	s.must("rm", "-f", "mapped")
+}
+
+// copyMapped copies into the container and out of it: owners are as it sees them.
+func copyMapped(t *testing.T, s *stage, data string) {
+	t.Helper()
+	s.must("cp", filepath.Join(data, "ours"), "mapped:/copied")
+	if got := s.must("exec", "mapped", "stat", "-c", "%u:%g", "/copied"); got != "0:0" {
+		t.Errorf("what was copied in belongs to %s", got)
+	}
+	out := filepath.Join(t.TempDir(), "new")
+	s.must("cp", "-a", "mapped:/new", out)
+	if got := owner(t, out); got != "33:44" {
+		t.Errorf("what was copied out belongs to %s", got)
+	}
 }
 
 // layerOf is the folder of what a container has written.
