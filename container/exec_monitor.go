@@ -165,8 +165,9 @@ func (e *Engine) execute(ctx context.Context, id string, d *detached) (*executio
 	if err != nil {
 		return nil, nil, err
 	}
-	if v.Live == nil {
-		return nil, nil, fmt.Errorf("container %s %w", v.ID, ErrNotRunning)
+	// It may have ended since the command looked.
+	if err := mayExec(v.ID, v); err != nil {
+		return nil, nil, &StartError{Code: 1, Err: err}
 	}
 	x := &execution{e: e, v: v, o: r.Options, id: r.ID, size: r.Size}
 	if err := x.create(ctx); err != nil {
