@@ -19,6 +19,8 @@ type Tree struct {
 	Confined bool
 	// Shown turns the owner of a file into that in archives; nil for the same.
 	Shown func(uid, gid uint32) (int, int)
+	// Act, when set, runs what makes files: as somebody whom the tree has room for.
+	Act func(func() error) error
 }
 
 // Info is what stands at a path.
@@ -106,6 +108,11 @@ func (t Tree) Pack(ctx context.Context, w io.Writer, name, as string, notice fun
 // Extract extracts the tar in r into the directory dir as [Extract] does. In a
 // confined tree links of the tree are followed; elsewhere none below dir.
 func (t Tree) Extract(ctx context.Context, r io.Reader, dir string, owners Owners) error {
+	if t.Act != nil {
+		act := t.Act
+		t.Act = nil
+		return act(func() error { return t.Extract(ctx, r, dir, owners) })
+	}
 	if t.Confined {
 		return Extract(ctx, r, Target{Root: t.Root, Dest: path.Clean("/" + dir), Links: true, Owners: owners})
 	}

@@ -115,6 +115,13 @@ func (f *Files) readMaps(payload state.Process) error {
 		}
 	}
 	f.Shown = func(uid, gid uint32) (int, int) { return f.owner[0].inside(uid), f.owner[1].inside(gid) }
+	// Files of the host's root have no place in an id-mapped file system, not
+	// even for the moment until they are given away.
+	uid, gid, err := f.Owners(false).Of(0, 0)
+	if err != nil {
+		return err
+	}
+	f.Act = func(do func() error) error { return rootfs.AsOwner(uid, gid, do) }
 	return nil
 }
 

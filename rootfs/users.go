@@ -173,7 +173,16 @@ func (a *Assembly) asRoot(f func() error) error {
 		return f() // nobody is root in there
 	}
 	gid, err := a.users.host(true, 0, "linux.gidMappings")
-	if err != nil || uid == 0 && gid == 0 {
+	if err != nil {
+		return f()
+	}
+	return AsOwner(int(uid), int(gid), f)
+}
+
+// AsOwner runs a function whose new files belong to these ids of the host, with
+// this process's powers otherwise.
+func AsOwner(uid, gid int, f func() error) error {
+	if uid == 0 && gid == 0 {
 		return f()
 	}
 	// Credentials are the thread's.
@@ -188,12 +197,12 @@ func (a *Assembly) asRoot(f func() error) error {
 		return fmt.Errorf("prctl PR_SET_SECUREBITS: %w", err)
 	}
 	defer func() { _ = unix.Prctl(unix.PR_SET_SECUREBITS, uintptr(bits), 0, 0, 0) }()
-	oldUID, err := unix.SetfsuidRetUid(int(uid))
+	oldUID, err := unix.SetfsuidRetUid(uid)
 	if err != nil {
 		return fmt.Errorf("setfsuid %d: %w", uid, err)
 	}
 	defer func() { _ = unix.Setfsuid(oldUID) }()
-	oldGID, err := unix.SetfsgidRetGid(int(gid))
+	oldGID, err := unix.SetfsgidRetGid(gid)
 	if err != nil {
 		return fmt.Errorf("setfsgid %d: %w", gid, err)
 	}
