@@ -137,14 +137,15 @@ func (b *backend) orphans(ctx context.Context, list []image.Image) ([]string, er
 	if err != nil {
 		return nil, err
 	}
-	used := map[string]bool{}
+	used, unknown := map[string]bool{}, false
 	for _, v := range views {
-		if v.Err != nil {
-			return nil, nil
-		}
+		unknown = unknown || v.Err != nil
 		for _, layer := range v.Layers {
 			used[layer] = true
 		}
+	}
+	if unknown {
+		return nil, nil
 	}
 	for _, img := range list {
 		for _, layer := range img.Layers {

@@ -152,7 +152,7 @@ func describeHost(c *container.Config) hostConfig {
 	}
 	h.DeviceCgroupRules = c.DeviceRules
 	h.CgroupParent = l.CgroupsPath
-	h.hostLimits.fill(c, l.Resources)
+	h.fill(c, l.Resources)
 	return h
 }
 

@@ -94,9 +94,16 @@ func (c *checker) container(ctx context.Context, id string) {
 	case lost:
 		c.found(object+" ("+v.Name+")", "its supervisor died while it ran", true, nil)
 	}
-	object += " (" + v.Name + ")"
-	if err := c.LoadSpec(v.Config); err != nil && !errors.Is(err, fs.ErrNotExist) || err != nil && exists(c.recordPath(v.Config)) {
-		c.unmendable(ctx, object, id, err)
+	c.readable(ctx, object+" ("+v.Name+")", v)
+}
+
+// readable looks at a container whose records can be read: for its spec, its
+// name and its layers.
+func (c *checker) readable(ctx context.Context, object string, v *View) {
+	if err := c.LoadSpec(v.Config); err != nil {
+		if exists(c.recordPath(v.Config)) { // else it has gone meanwhile
+			c.unmendable(ctx, object, v.ID, err)
+		}
 		return
 	}
 	c.name(object, v.Config)
@@ -158,7 +165,7 @@ func (c *checker) unmendable(ctx context.Context, object, id string, cause error
 		c.found(object, cause.Error(), false, nil)
 		return
 	}
-	c.found(object, cause.Error(), true, c.Engine.Remove(ctx, id, true))
+	c.found(object, cause.Error(), true, c.Remove(ctx, id, true))
 }
 
 // name looks whether a container still holds its name.
