@@ -24,6 +24,7 @@ type detached struct {
 	rerun    bool // the monitor starts it again: no command has its word in it
 	run      *nsenter.Run
 	resized  func(attach.Size) // told of a new size; nil for nobody
+	passed   func(unix.Signal) // told of a client's signal; nil for nobody
 	log      *logs.Writer
 	server   *attach.Server
 	listener net.Listener
@@ -53,6 +54,7 @@ func (d *detached) open(ctx context.Context, s *supervisor) (nsenter.Options, er
 	d.resized = func(size attach.Size) {
 		s.e.emit(s.c, "resize", "height", strconv.Itoa(int(size.Rows)), "width", strconv.Itoa(int(size.Cols)))
 	}
+	d.passed = func(sig unix.Signal) { s.e.emitKill(s.c, sig) }
 	tty := s.compiled.Terminal != nil
 	d.server = attach.NewServer(tty)
 	if tty {
@@ -198,7 +200,11 @@ func (d *detached) Signal(n int) error {
 	if d.run == nil {
 		return unix.ESRCH
 	}
-	return d.run.Signal(unix.Signal(n))
+	err := d.run.Signal(unix.Signal(n))
+	if err == nil && d.passed != nil {
+		d.passed(unix.Signal(n))
+	}
+	return err
 }
 
 // drain waits until all output is in the log and with the clients.

@@ -55,8 +55,10 @@ type foreground struct {
 	outputs []output
 	input   *os.File
 	signals chan os.Signal
-	stop    chan struct{}
-	copies  sync.WaitGroup
+	// passed is told of a signal that was passed on; nil for nobody.
+	passed func(unix.Signal)
+	stop   chan struct{}
+	copies sync.WaitGroup
 }
 
 // output is one stream on its way from the payload.
@@ -74,6 +76,7 @@ func (f *foreground) open(_ context.Context, s *supervisor) (nsenter.Options, er
 	if f.log, err = openLog(s); err != nil {
 		return nsenter.Options{}, err
 	}
+	f.passed = func(sig unix.Signal) { s.e.emitKill(s.c, sig) }
 	return f.ends(s.c.OpenStdin)
 }
 
@@ -198,7 +201,9 @@ func (f *foreground) forward(run *nsenter.Run) {
 				continue
 			}
 			// ESRCH means that it has just ended.
-			_ = run.Signal(n)
+			if err := run.Signal(n); err == nil && f.passed != nil {
+				f.passed(n)
+			}
 		}
 	}
 }

@@ -56,6 +56,7 @@ func (e *Engine) rerun(ctx context.Context, v *View, timeout *int, signal string
 	if err := signalPayload(v.Live, sig); err != nil && !errors.Is(err, state.ErrProcessGone) {
 		return err
 	}
+	e.emitKill(v.Config, sig)
 	if err := thaw(ctx, v); err != nil {
 		return err
 	}
