@@ -62,8 +62,8 @@ func TestSearchPath(t *testing.T) {
 
 func TestMergeEnv(t *testing.T) {
 	old := []string{"A=1", "B=2", "AB=3"}
-	got := mergeEnv(old, []string{"B=9", "C=4", "A=", "C=5", "D"})
-	if want := []string{"A=", "B=9", "AB=3", "C=5", "D"}; !slices.Equal(got, want) {
+	got := mergeEnv(old, []string{"B=9", "C=4", "A=", "C=5", "D", "E=6", "E"})
+	if want := []string{"A=", "B=9", "AB=3", "C=5"}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	if !slices.Equal(old, []string{"A=1", "B=2", "AB=3"}) {
