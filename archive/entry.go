@@ -283,6 +283,10 @@ func (u *extractor) xattrs(at, p string, h *tar.Header, drop string) error {
 	slices.Sort(names)
 	for _, name := range names {
 		err := unix.Setxattr(at, name, []byte(h.PAXRecords[xattrRecord+name]), 0)
+		if err == unix.EINVAL && (name == capabilityXattr || strings.HasPrefix(name, "system.posix_acl")) {
+			// It names ids that an id-mapped file system has no place for.
+			err = unix.EPERM
+		}
 		switch err {
 		case nil:
 		case unix.ENOTSUP, unix.EPERM:

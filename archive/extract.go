@@ -115,6 +115,8 @@ type Target struct {
 	// mean to a process whose root that is. Otherwise none may be on the way.
 	Links  bool
 	Owners Owners
+	// Notice, when set, is told what of the archive the file system cannot hold.
+	Notice func(text string)
 }
 
 // Extract writes the tar in r into a tree that is in use. Files of the same name
@@ -127,7 +129,13 @@ func Extract(ctx context.Context, r io.Reader, t Target) error {
 	if t.Links {
 		x.resolve = inRoot
 	}
-	return x.extract(ctx)
+	err := x.extract(ctx)
+	for _, lost := range x.out.DroppedXattrs {
+		if t.Notice != nil {
+			t.Notice(lost + ": attribute left out: the file system does not take it")
+		}
+	}
+	return err
 }
 
 func newExtractor(r io.Reader, root *os.File, p policy) *extractor {

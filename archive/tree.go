@@ -107,14 +107,14 @@ func (t Tree) Pack(ctx context.Context, w io.Writer, name, as string, notice fun
 
 // Extract extracts the tar in r into the directory dir as [Extract] does. In a
 // confined tree links of the tree are followed; elsewhere none below dir.
-func (t Tree) Extract(ctx context.Context, r io.Reader, dir string, owners Owners) error {
+func (t Tree) Extract(ctx context.Context, r io.Reader, dir string, owners Owners, notice func(string)) error {
 	if t.Act != nil {
 		act := t.Act
 		t.Act = nil
-		return act(func() error { return t.Extract(ctx, r, dir, owners) })
+		return act(func() error { return t.Extract(ctx, r, dir, owners, notice) })
 	}
 	if t.Confined {
-		return Extract(ctx, r, Target{Root: t.Root, Dest: path.Clean("/" + dir), Links: true, Owners: owners})
+		return Extract(ctx, r, Target{Root: t.Root, Dest: path.Clean("/" + dir), Links: true, Owners: owners, Notice: notice})
 	}
 	n, err := t.open(dir + "/.")
 	if err != nil {
@@ -122,7 +122,7 @@ func (t Tree) Extract(ctx context.Context, r io.Reader, dir string, owners Owner
 	}
 	root := os.NewFile(uintptr(n.fd), dir)
 	defer root.Close()
-	return Extract(ctx, r, Target{Root: root, Owners: owners})
+	return Extract(ctx, r, Target{Root: root, Owners: owners, Notice: notice})
 }
 
 // Writable refuses, in docker's words, a directory in which nothing can be

@@ -179,7 +179,7 @@ func (c *copying) in(ctx context.Context) (shown string, err error) {
 			return "", err
 		}
 		defer tar.Close()
-		return "", c.extracted(dest.path, c.files.Extract(ctx, tar, dest.path, owners))
+		return "", c.extracted(dest.path, c.files.Extract(ctx, tar, dest.path, owners, c.notice))
 	}
 	src, err := c.localSource(c.source)
 	if err != nil {
@@ -220,7 +220,7 @@ func (c *copying) transfer(ctx context.Context, from, to end, owners archive.Own
 		w.CloseWithError(err)
 		packed <- err
 	}()
-	err := to.tree.Extract(ctx, r, to.path, owners)
+	err := to.tree.Extract(ctx, r, to.path, owners, c.notice)
 	// Whoever packs must not wait for a reader that is gone.
 	r.CloseWithError(errGivenUp)
 	if cause := <-packed; cause != nil && !errors.Is(cause, errGivenUp) {
