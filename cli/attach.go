@@ -55,6 +55,9 @@ func (s *session) attach(ctx context.Context, ref string, o container.AttachOpti
 	case v.OpenStdin && v.Spec.Process.Terminal && !o.NoStdin && !isTerminal(s.stdio.In):
 		return clientFault(errors.New("the input device is not a TTY"))
 	}
+	if err := checkDetachKeys(o.DetachKeys); err != nil {
+		return err
+	}
 	o.DetachKeys = s.detachKeys(o.DetachKeys)
 	code, left, err := b.Attach(ctx, v.ID, o, s.stdio)
 	if err != nil {

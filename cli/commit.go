@@ -84,7 +84,7 @@ func (s *session) commitLayer(ctx context.Context, b *backend, id string, pause 
 	r, w := io.Pipe()
 	written := make(chan error, 1)
 	go func() {
-		err := b.WriteLayer(ctx, id, pause, w, func(text string) { fmt.Fprintf(s.err, "WARNING: %s\n", text) })
+		err := b.WriteLayer(ctx, id, pause, w, s.warn)
 		w.CloseWithError(err)
 		written <- err
 	}()

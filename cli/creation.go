@@ -75,7 +75,7 @@ func (c *creation) draft(ctx context.Context, s *session, b *backend, args []str
 		}
 	}
 	d := newDraft(s.env)
-	d.warn = func(text string) { fmt.Fprintf(s.err, "WARNING: %s\n", text) }
+	d.warn = s.warn
 	d.find = func(ref string) (*container.View, error) { return b.Get(ctx, ref) }
 	var err error
 	if d.ID, err = state.NewID(); err != nil {

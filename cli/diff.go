@@ -34,7 +34,7 @@ func (s *session) diff(ctx context.Context, args []string) error {
 	}
 	out := bufio.NewWriter(s.out)
 	for _, c := range changes {
-		fmt.Fprintln(out, c)
+		fmt.Fprintln(out, s.shown(c.String()))
 	}
 	return out.Flush()
 }

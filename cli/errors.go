@@ -160,7 +160,7 @@ func (s *session) reportFailure(cmd *command, err error) {
 	s.complain(prefix, text)
 	switch {
 	case errors.As(err, &hint):
-		fmt.Fprintf(s.err, "hint: %s\n", hint.hint)
+		s.complain("hint: ", hint.hint)
 	case errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0:
 		fmt.Fprintln(s.err, "hint: berth needs root")
 	}
@@ -172,7 +172,7 @@ func (s *session) reportFailure(cmd *command, err error) {
 // reportUsage prints a refusal with the usage line below.
 func (s *session) reportUsage(e *usageError) {
 	if e.topic != "" {
-		fmt.Fprintf(s.err, "unknown help topic: %s\n", e.topic)
+		s.complain("unknown help topic: ", e.topic)
 		return
 	}
 	prefix := s.words.misuse
@@ -181,7 +181,7 @@ func (s *session) reportUsage(e *usageError) {
 	}
 	s.complain(prefix, e.text)
 	if e.hint != "" {
-		fmt.Fprintf(s.err, "hint: %s\n", e.hint)
+		s.complain("hint: ", e.hint)
 	}
 	if e.usage != "" {
 		fmt.Fprintf(s.err, "\nUsage:  %s\n", e.usage)
@@ -196,8 +196,11 @@ func (s *session) reportUsage(e *usageError) {
 // complain prints one line, whatever an error's text contains.
 func (s *session) complain(prefix, text string) {
 	text = strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "; ")
-	fmt.Fprintf(s.err, "%s%s\n", prefix, text)
+	fmt.Fprintf(s.err, "%s%s\n", prefix, plain(text))
 }
+
+// warn prints one line about what does not keep a command.
+func (s *session) warn(text string) { s.complain("WARNING: ", text) }
 
 // each runs one verb on several objects: what fails is reported and does not
 // keep the others.

@@ -142,7 +142,7 @@ func (f *eventsFlags) read(now time.Time) (events.ReadOptions, error) {
 func (s *session) eventPrinter(format string) (func(events.Event) error, error) {
 	switch format {
 	case "":
-		return func(ev events.Event) error { _, err := io.WriteString(s.out, eventLine(ev)); return err }, nil
+		return func(ev events.Event) error { _, err := io.WriteString(s.out, s.shown(eventLine(ev))+"\n"); return err }, nil
 	case "json":
 		return func(ev events.Event) error {
 			line, err := json.Marshal(newEventMessage(ev))
@@ -178,13 +178,13 @@ func eventLine(ev events.Event) string {
 	const layout = "2006-01-02T15:04:05.000000000Z07:00"
 	line := fmt.Sprintf("%s %s %s %s", ev.Time.Local().Format(layout), ev.Type, ev.Action, ev.ID)
 	if len(ev.Attributes) == 0 {
-		return line + "\n"
+		return line
 	}
 	var attributes []string
 	for _, key := range slices.Sorted(maps.Keys(ev.Attributes)) {
 		attributes = append(attributes, key+"="+ev.Attributes[key])
 	}
-	return line + " (" + strings.Join(attributes, ", ") + ")\n"
+	return line + " (" + strings.Join(attributes, ", ") + ")"
 }
 
 // errReaderGone is the cause of a context that untilClosed has ended.

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"berth/archive"
 	"berth/cli/option"
@@ -28,7 +27,6 @@ func exportCommand() *command {
 }
 
 func (s *session) export(ctx context.Context, ref, file string) error {
-	notice := func(text string) { fmt.Fprintf(s.err, "WARNING: %s\n", text) }
 	if file == "" {
 		if isTerminal(s.stdio.Out) {
 			return errors.New("cowardly refusing to save to a terminal. Use the -o flag or redirect")
@@ -37,7 +35,7 @@ func (s *session) export(ctx context.Context, ref, file string) error {
 		if err != nil {
 			return err
 		}
-		return b.Export(ctx, ref, s.out, notice)
+		return b.Export(ctx, ref, s.out, s.warn)
 	}
 	if err := checkOutput(file); err != nil {
 		return clientFault(verbatim("failed to export container: %w", err))
@@ -55,7 +53,7 @@ func (s *session) export(ctx context.Context, ref, file string) error {
 		return clientFault(verbatim("failed to export container: %w", err))
 	}
 	w := archive.NewHoles(o.File)
-	if err = b.Export(ctx, ref, w, notice); err == nil {
+	if err = b.Export(ctx, ref, w, s.warn); err == nil {
 		err = w.Close()
 	}
 	return o.finish(err)

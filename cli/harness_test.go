@@ -47,6 +47,8 @@ type world struct {
 	root string
 	// piped is what comes in on stdin, when set.
 	piped *os.File
+	// stdout is where output is said to go, when set; it is kept all the same.
+	stdout *os.File
 	// changes are the answer of diff.
 	changes []archive.Change
 	// exit and err are the answers of run, exec and attach.
@@ -319,14 +321,18 @@ func (w *world) called(t *testing.T, program string, args ...string) result {
 	if w.piped != nil {
 		in = w.piped
 	}
+	out := null
+	if w.stdout != nil {
+		out = w.stdout
+	}
 	s := newSession(Process{
 		Args:      append([]string{program}, args...),
 		LookupEnv: func(k string) (string, bool) { v, ok := w.env[k]; return v, ok },
-		Stdio:     container.Stdio{In: in, Out: null, Err: null},
+		Stdio:     container.Stdio{In: in, Out: out, Err: null},
 		Version:   "1.2.3",
 	})
-	var out, errs bytes.Buffer
-	s.out, s.err, s.tick = &out, &errs, time.Millisecond
+	var printed, errs bytes.Buffer
+	s.out, s.err, s.tick = &printed, &errs, time.Millisecond
 	s.open = func() (*backend, error) {
 		return &backend{
 			lookup: w, lifecycle: w, sessions: w, planner: w, observer: w, checkup: w, files: w,
@@ -336,7 +342,7 @@ func (w *world) called(t *testing.T, program string, args ...string) result {
 	}
 	c, runErr := s.run(t.Context(), args)
 	s.report(c, runErr)
-	return result{statusOf(runErr), out.String(), errs.String()}
+	return result{statusOf(runErr), printed.String(), errs.String()}
 }
 
 // created returns the container that a create with these arguments makes.

@@ -35,7 +35,7 @@ func (s *session) healthcheck(ctx context.Context, ref string) error {
 		return &status.Error{Code: exitBerth, Err: err}
 	}
 	if err != nil {
-		fmt.Fprintf(s.err, "WARNING: %v\n", err)
+		s.warn(err.Error())
 	}
 	if result.ExitCode == 0 {
 		return nil

@@ -70,7 +70,7 @@ func (s *session) listImages(f *imagesFlags, args []string, now time.Time) error
 	rows := make([]imageRow, 0, len(list))
 	for _, img := range list {
 		if img.Err != nil {
-			fmt.Fprintf(s.err, "WARNING: image %s: %v\n", img.Manifest.Short(), img.Err)
+			s.warn(fmt.Sprintf("image %s: %v", img.Manifest.Short(), img.Err))
 		}
 		rows = append(rows, f.row(img, now))
 	}

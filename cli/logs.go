@@ -85,7 +85,7 @@ func (s *session) logs(ctx context.Context, f *logsFlags, ref string, now time.T
 	o.Idle = p.flush
 	o.Skipped = func(err error) {
 		p.flush() // it stands where it belongs
-		fmt.Fprintf(s.err, "WARNING: %v\n", err)
+		s.warn(err.Error())
 	}
 	err = b.ReadLog(ctx, v.Config, o, p.print)
 	p.flush()

@@ -41,7 +41,7 @@ func (s *session) settings() settings {
 		err = json.Unmarshal(data, &read)
 	}
 	if err != nil {
-		fmt.Fprintf(s.err, "WARNING: read %s: %v\n", name, err)
+		s.warn(fmt.Sprintf("read %s: %v", name, err))
 		return settings{}
 	}
 	return read

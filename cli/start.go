@@ -29,7 +29,7 @@ func startCommand() *command {
 					option.Switch(&interactive, "i,interactive", "Attach container's STDIN"),
 				}, func(ctx context.Context, args []string) error {
 					if attach || interactive {
-						return s.startAttached(ctx, args, container.AttachOptions{DetachKeys: s.detachKeys(keys), NoStdin: !interactive})
+						return s.startAttached(ctx, args, container.AttachOptions{DetachKeys: keys, NoStdin: !interactive})
 					}
 					return s.onEach(func(b *backend, ref string) error {
 						return startFailed(b.Start(ctx, ref))
@@ -60,6 +60,10 @@ func (s *session) startAttached(ctx context.Context, refs []string, o container.
 	if err != nil {
 		return err
 	}
+	if err := checkDetachKeys(o.DetachKeys); err != nil {
+		return err
+	}
+	o.DetachKeys = s.detachKeys(o.DetachKeys)
 	code, left, err := b.StartAttached(ctx, id, o, s.stdio)
 	if err != nil {
 		return startFailed(err)

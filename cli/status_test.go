@@ -54,6 +54,8 @@ func TestStatus(t *testing.T) {
 		{"start -a aa", 7, nil, 7, ""},
 		{"start -a aa bb", 0, nil, 1, "Error: you cannot start and attach multiple containers at once\n"},
 		{"attach aa", 9, nil, 9, ""},
+		{"attach --detach-keys NaN aa", 0, nil, 1, "Error: Invalid detach keys (NaN) provided\n"},
+		{"start -a --detach-keys NaN aa", 0, nil, 1, "Error: Invalid detach keys (NaN) provided\n"},
 		{"attach stopped", 0, nil, 1, "Error: You cannot attach to a stopped container, start it first\n"},
 		{"stop aa", 0, nil, 0, ""},
 		{"stop nope", 0, nil, 1, "Error: No such container: nope\n"},
