@@ -105,10 +105,7 @@ func committed(c *container.Config, parent image.Config) image.Config {
 		User: userText(p.User), Cmd: c.Cmd, Entrypoint: c.Entrypoint, WorkingDir: p.Cwd, Labels: c.Labels,
 		StopSignal: c.StopSignal, Volumes: parent.Volumes, Shell: parent.Shell, ExposedPorts: map[string]struct{}{},
 	}
-	own := []string{defaultPath, "HOSTNAME=" + c.Spec.Hostname}
-	if p.Terminal {
-		own = append(own, "TERM=xterm")
-	}
+	own := append(ownVariables(c), defaultPath)
 	for _, v := range p.Env {
 		if !slices.Contains(own, v) || slices.Contains(parent.Env, v) {
 			config.Env = append(config.Env, v)

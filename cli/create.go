@@ -25,7 +25,7 @@ func createCommand() *command {
 			var attach []string
 			options = append(options, option.ParsedList(&attach, parseStream, "a,attach", "list", "Attach to STDIN, STDOUT or STDERR"))
 			return sortOptions(options), func(ctx context.Context, args []string) error {
-				return began(s.create(ctx, &c, args))
+				return notCreated(s.create(ctx, &c, args))
 			}
 		},
 	}

@@ -129,6 +129,15 @@ func began(err error) error {
 	return &status.Error{Code: exitBerth, Err: err}
 }
 
+// notCreated is began for create, whose daemon's refusals are failures as any
+// others for docker: the client's own have the status.
+func notCreated(err error) error {
+	if client := new(clientError); errors.As(err, &client) {
+		return began(err)
+	}
+	return err
+}
+
 // report prints what ended a command, in the words of the personality.
 func (s *session) report(cmd *command, err error) {
 	var said *status.Error
@@ -147,9 +156,9 @@ func (s *session) report(cmd *command, err error) {
 func (s *session) reportFailure(cmd *command, err error) {
 	var hint *hintError
 	prefix, text := s.words.failure, err.Error()
-	starts := cmd != nil && cmd.starts
+	starts := cmd != nil && cmd.starts && cmd.name != "create"
 	if client := new(clientError); errors.As(err, &client) {
-		starts = starts && !client.bare
+		starts = cmd != nil && cmd.starts && !client.bare
 		if prefix = s.words.flag; prefix == "" && client.docker != "" {
 			text = client.docker
 		}

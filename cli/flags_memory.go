@@ -37,15 +37,25 @@ func parseSwap(s string) (int64, error) {
 }
 
 func (f *memoryFlags) check() error {
+	if err := f.least(); err != nil {
+		return err
+	}
 	switch {
-	case f.limit != 0 && f.limit < container.MinMemory:
-		return verbatim("Minimum memory limit allowed is 1MB")
 	case f.swap > 0 && f.limit == 0:
 		return verbatim("You should always set the Memory limit when using Memoryswap limit, see usage")
 	case f.swap > 0 && f.swap < f.limit:
 		return verbatim("Minimum memoryswap limit should be larger than memory limit, see usage")
 	case f.reservation > 0 && f.limit > 0 && f.limit < f.reservation:
 		return verbatim("Minimum memory limit can not be less than memory reservation limit, see usage")
+	}
+	return nil
+}
+
+// least refuses what is too little for any container.
+func (f *memoryFlags) least() error {
+	switch {
+	case f.limit != 0 && f.limit < container.MinMemory:
+		return verbatim("Minimum memory limit allowed is 1MB")
 	case f.reservation > 0 && f.reservation < container.MinMemory:
 		return verbatim("Minimum memory reservation allowed is 1MB")
 	}

@@ -138,7 +138,7 @@ func capabilityNames(field string, list []string) (names []string, all bool, err
 			}
 			name, err := container.CapabilityName(part)
 			if err != nil {
-				return nil, false, fmt.Errorf("invalid %s: unknown capability: %q", field, part)
+				return nil, false, fmt.Errorf("invalid %s: unknown capability: %q", field, "CAP_"+strings.TrimPrefix(strings.ToUpper(part), "CAP_"))
 			}
 			names = append(names, name)
 		}
@@ -176,6 +176,9 @@ func applySecurityOpt(d *draft, s string) error {
 	case "unmask":
 		unmask(d, value)
 	default:
+		if !given {
+			return verbatim("Invalid --security-opt: %q", s)
+		}
 		return fmt.Errorf("invalid --security-opt 2: %q", s)
 	}
 	return nil

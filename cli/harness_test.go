@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -90,7 +91,13 @@ func (w *world) Check(_ context.Context, o container.CheckOptions) ([]container.
 	return w.findings, w.err
 }
 
-func (w *world) Start(_ context.Context, ref string) error { w.note("start " + ref); return w.err }
+func (w *world) Start(_ context.Context, ref string) error {
+	w.note("start " + ref)
+	if len(ref) == 64 {
+		return w.err // one that was just made
+	}
+	return cmp.Or(w.err, w.known(ref))
+}
 
 func (w *world) Stop(_ context.Context, ref string, timeout *int, signal string) error {
 	w.note("stop " + ref + " " + signal)
@@ -355,15 +362,15 @@ func (w *world) created(t *testing.T, args ...string) *container.Config {
 	return w.made[len(w.made)-1]
 }
 
-// refused checks that a create fails with a text, before the engine is asked.
+// refused checks that a run fails with a text, before the engine is asked.
 func (w *world) refused(t *testing.T, text string, args ...string) {
 	t.Helper()
 	before := len(w.made)
-	r := w.berth(t, append([]string{"create"}, args...)...)
+	r := w.berth(t, append([]string{"run"}, args...)...)
 	if r.code != exitBerth || !strings.Contains(r.err, text) || !strings.HasPrefix(r.err, "Error: ") {
-		t.Errorf("create %q: status %d, stderr %q, want 125 and %q", args, r.code, r.err, text)
+		t.Errorf("run %q: status %d, stderr %q, want 125 and %q", args, r.code, r.err, text)
 	}
 	if len(w.made) != before {
-		t.Errorf("create %q: the engine was asked", args)
+		t.Errorf("run %q: the engine was asked", args)
 	}
 }

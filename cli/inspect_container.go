@@ -2,6 +2,7 @@ package cli
 
 import (
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -176,9 +177,15 @@ func describeConfig(c *container.Config) containerConfig {
 	p := c.Spec.Process
 	d := containerConfig{
 		Hostname: c.Spec.Hostname, Domainname: c.Spec.Domainname, User: userText(p.User),
-		OpenStdin: c.OpenStdin, Tty: p.Terminal, Env: p.Env, Cmd: c.Cmd, Image: c.Image.Ref, WorkingDir: p.Cwd,
+		OpenStdin: c.OpenStdin, Tty: p.Terminal, Env: []string{}, Cmd: c.Cmd, Image: c.Image.Ref, WorkingDir: p.Cwd,
 		Entrypoint: c.Entrypoint, Labels: c.Labels, StopSignal: c.StopSignal, StopTimeout: c.StopTimeout, Timeout: c.Timeout,
 		Healthcheck: describeHealthCheck(c.HealthCheck),
+	}
+	own := ownVariables(c)
+	for _, v := range p.Env {
+		if !slices.Contains(own, v) {
+			d.Env = append(d.Env, v)
+		}
 	}
 	if d.Labels == nil {
 		d.Labels = map[string]string{}
@@ -192,6 +199,16 @@ func describeConfig(c *container.Config) containerConfig {
 		}
 	}
 	return d
+}
+
+// ownVariables are those that every container is given at its start, which docker
+// does not show among those that were asked for.
+func ownVariables(c *container.Config) []string {
+	list := []string{"HOSTNAME=" + c.Spec.Hostname}
+	if c.Spec.Process.Terminal {
+		list = append(list, "TERM=xterm")
+	}
+	return list
 }
 
 // userText is the user as -u would take it; empty for root.

@@ -53,7 +53,7 @@ func psWorld() *world {
 func TestPs(t *testing.T) {
 	w := psWorld()
 	want := "CONTAINER ID   IMAGE     COMMAND                  CREATED       STATUS       PORTS     NAMES\n" +
-		"a1a1a1a1a1a1   img       \"sh -c sleep 1000; e…\"   3 hours ago   Up 2 hours             up\n"
+		"a1a1a1a1a1a1   img       \"sh -c 'sleep 1000; …\"   3 hours ago   Up 2 hours             up\n"
 	if got := w.berth(t, "ps").out; got != want {
 		t.Errorf("ps prints\n%s\nwant\n%s", got, want)
 	}

@@ -3,10 +3,8 @@ package cli
 import (
 	"bufio"
 	"context"
-	"fmt"
 	"io"
 	"strconv"
-	"strings"
 	"time"
 
 	"berth/cli/option"
@@ -48,16 +46,14 @@ func (f *logsFlags) read(now time.Time) (logs.ReadOptions, error) {
 	o := logs.ReadOptions{Tail: -1, Follow: f.follow}
 	var err error
 	if o.Since, err = logs.ParseTime(f.since, now); err != nil {
-		return o, fmt.Errorf("invalid value for \"since\": %w", err)
+		return o, clientFault(verbatim("invalid value for \"since\": %w", err))
 	}
 	if o.Until, err = logs.ParseTime(f.until, now); err != nil {
-		return o, fmt.Errorf("invalid value for \"until\": %w", err)
+		return o, clientFault(verbatim("invalid value for \"until\": %w", err))
 	}
 	// As in docker, what is no number means all.
 	if n, err := strconv.Atoi(f.tail); err == nil && n >= 0 {
 		o.Tail = n
-	} else if err != nil && !strings.EqualFold(f.tail, "all") && f.tail != "" {
-		return o, fmt.Errorf("invalid value for \"tail\": %s", f.tail)
 	}
 	return o, nil
 }

@@ -100,7 +100,7 @@ func TestPsFilters(t *testing.T) {
 func TestPsFormats(t *testing.T) {
 	for _, tt := range []struct{ name, format, want string }{
 		{"functions", `{{upper .Names}} {{title .State}} {{truncate .Image 3}} {{pad .Names 1 2}}| {{join (split .Names "e") "-"}} {{json .Names}} {{lower .Command}}`,
-			"WEB Running chi  web  | w-b \"web\" \"sh -c sleep 1000; e…\"\nDB Exited img  db  | db \"db\" \"sh -c sleep 1000; e…\"\n"},
+			"WEB Running chi  web  | w-b \"web\" \"sh -c 'sleep 1000; …\"\nDB Exited img  db  | db \"db\" \"sh -c 'sleep 1000; …\"\n"},
 		{"headings", `table {{upper .Names}}\t{{json .State}}\t{{truncate .Image 2}}\t{{.Label "com.example.some-key"}}`,
 			"NAMES     STATE       IMAGE     some key\nWEB       \"running\"   ch        \nDB        \"exited\"    im        v\n"},
 		{"ports", "{{.Ports}}", "53/udp, 0.0.0.0:8080->80/tcp, [::]:8080->80/tcp\n\n"},
@@ -110,8 +110,8 @@ func TestPsFormats(t *testing.T) {
 		{"escapes", `{{.Names}}\t{{.State}}\n`, "web\trunning\n\ndb\texited\n\n"},
 		{"literal", "x", "x\nx\n"},
 		{"table alone", "table", "CONTAINER ID   IMAGE     COMMAND                  CREATED       STATUS                       PORTS                                                 NAMES\n" +
-			"a1a1a1a1a1a1   child     \"sh -c sleep 1000; e…\"   3 hours ago   Up 2 hours                   53/udp, 0.0.0.0:8080->80/tcp, [::]:8080->80/tcp       web\n" +
-			"b2b2b2b2b2b2   img       \"sh -c sleep 1000; e…\"   3 hours ago   Exited (137) 5 seconds ago                                                         db\n"},
+			"a1a1a1a1a1a1   child     \"sh -c 'sleep 1000; …\"   3 hours ago   Up 2 hours                   53/udp, 0.0.0.0:8080->80/tcp, [::]:8080->80/tcp       web\n" +
+			"b2b2b2b2b2b2   img       \"sh -c 'sleep 1000; …\"   3 hours ago   Exited (137) 5 seconds ago                                                         db\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := portWorld().berth(t, "ps", "-a", "--format", tt.format)

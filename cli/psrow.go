@@ -46,10 +46,12 @@ func (r containerRow) MarshalJSON() ([]byte, error) {
 	}
 	return encodeJSON(struct {
 		Command, CreatedAt, ID, Image, Labels, LocalVolumes, Mounts, Names, Networks string
-		Platform, Ports, RunningFor, Size, State, Status                             string
+		// Docker's is an object, and null unless its images lie in containerd.
+		Platform                               *struct{}
+		Ports, RunningFor, Size, State, Status string
 	}{
 		r.Command(), r.CreatedAt(), r.ID(), r.Image(), r.Labels(), r.LocalVolumes(), mounts, r.Names(), r.Networks(),
-		r.Platform(), r.Ports(), r.RunningFor(), r.Size(), r.State(), r.Status(),
+		nil, r.Ports(), r.RunningFor(), r.Size(), r.State(), r.Status(),
 	})
 }
 
@@ -80,12 +82,19 @@ func (r containerRow) Image() string {
 	}
 }
 
-// Command is the container's program with its arguments, quoted.
+// Command is the container's program with its arguments, quoted. Arguments with
+// a space have quotes of their own.
 func (r containerRow) Command() string {
 	if r.broken() {
 		return ""
 	}
-	command := strings.Join(slices.Concat(r.view.Entrypoint, r.view.Cmd), " ")
+	words := slices.Concat(r.view.Entrypoint, r.view.Cmd)
+	for n, word := range words {
+		if n > 0 && strings.Contains(word, " ") {
+			words[n] = "'" + word + "'" // docker's daemon does no more than this
+		}
+	}
+	command := strings.Join(words, " ")
 	if !r.full {
 		command = ellipsis(command, 20)
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 
 	"berth/cli/option"
 )
@@ -26,7 +27,13 @@ func renameCommand() *command {
 				if err != nil {
 					return err
 				}
-				return b.Rename(ctx, args[0], args[1])
+				err = b.Rename(ctx, args[0], args[1])
+				if err != nil && s.program == "docker" {
+					s.report(nil, err)
+					fmt.Fprintf(s.err, "Error: failed to rename container named %s\n", args[0])
+					return &reported{code: exitFailed}
+				}
+				return err
 			}
 		},
 	}

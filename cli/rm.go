@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 
 	"berth/cli/option"
 )
@@ -22,17 +23,26 @@ func rmCommand() *command {
 					option.Switch(&force, "f,force", "Force the removal of a running container (uses SIGKILL)"),
 					option.Switch(&volumes, "v,volumes", "Remove anonymous volumes associated with the container"),
 				}, func(ctx context.Context, args []string) error {
-					return s.onEach(func(b *backend, ref string) error { return s.remove(ctx, b, ref, force) })(args)
+					b, err := s.open()
+					if err != nil {
+						return err
+					}
+					return s.each(args, func(ref string) error { return s.remove(ctx, b, ref, force) })
 				}
 		},
 	}
 }
 
+// remove removes one container and prints it. With force a missing one is told
+// of, not printed, and no failure.
 func (s *session) remove(ctx context.Context, b *backend, ref string, force bool) error {
 	err := b.Remove(ctx, ref, force)
-	if force && err != nil && ignoreMissing(err) == nil {
+	switch {
+	case err == nil:
+		_, err = fmt.Fprintln(s.out, ref)
+	case force && ignoreMissing(err) == nil:
 		s.report(nil, err)
-		return nil
+		err = nil
 	}
 	return err
 }

@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 
 	"berth/cli/option"
 	"berth/cli/status"
@@ -31,12 +33,27 @@ func startCommand() *command {
 					if attach || interactive {
 						return s.startAttached(ctx, args, container.AttachOptions{DetachKeys: keys, NoStdin: !interactive})
 					}
-					return s.onEach(func(b *backend, ref string) error {
-						return startFailed(b.Start(ctx, ref))
-					})(args)
+					return s.startAll(ctx, args)
 				}
 		},
 	}
+}
+
+// startAll starts each container. Called as docker, it closes with those that
+// failed.
+func (s *session) startAll(ctx context.Context, refs []string) error {
+	var failed []string
+	err := s.onEach(func(b *backend, ref string) error {
+		err := startFailed(b.Start(ctx, ref))
+		if err != nil {
+			failed = append(failed, ref)
+		}
+		return err
+	})(refs)
+	if len(failed) > 0 && s.program == "docker" {
+		fmt.Fprintf(s.err, "Error: failed to start containers: %s\n", strings.Join(failed, ", "))
+	}
+	return err
 }
 
 // startFailed gives a failed start the status 1, whatever it is for run.

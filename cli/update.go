@@ -72,6 +72,9 @@ func (f *updateFlags) options() []*option.Option {
 
 // check looks at what does not depend on the container.
 func (f *updateFlags) check() error {
+	if err := f.memory.least(); err != nil {
+		return err
+	}
 	for _, g := range []flagGroup{&f.cpu, &f.blkio, &f.life} {
 		if err := g.check(); err != nil {
 			return err
