@@ -58,6 +58,7 @@ func berthOutput(t *testing.T, args ...string) string {
 // TestRenameRace: of twenty containers that want one name exactly one gets it,
 // and all names still lead to their containers.
 func TestRenameRace(t *testing.T) {
+	leaveToHost(t)
 	l := soak(t)
 	const n = 20
 	ids := make([]string, n)
@@ -84,6 +85,7 @@ func TestRenameRace(t *testing.T) {
 // TestRenameOne: one container that twenty commands rename has one name in the
 // end, and the others are free.
 func TestRenameOne(t *testing.T) {
+	leaveToHost(t)
 	l := soak(t)
 	const n = 20
 	id := berthOutput(t, "create", "--name", "first", "box")
@@ -105,6 +107,7 @@ func TestRenameOne(t *testing.T) {
 // TestRunNameRace: of fifty runs with one name exactly one starts, and the
 // others leave nothing.
 func TestRunNameRace(t *testing.T) {
+	leaveToHost(t)
 	l := soak(t)
 	won := racers(t, 50, func(int) []string { return []string{"run", "-d", "--name", "only", "box", "sleep", "100"} })
 	if len(won) != 1 {

@@ -42,6 +42,7 @@ func TestRestartPauses(t *testing.T) {
 // TestStopRestarting stops containers that end and are started again all the
 // time, at every point of that: once stop is back, nothing runs any more.
 func TestStopRestarting(t *testing.T) {
+	leaveToHost(t)
 	l := soak(t)
 	var wg sync.WaitGroup
 	for i := range 4 {
@@ -64,6 +65,7 @@ func TestStopRestarting(t *testing.T) {
 // TestStopStarting stops containers that another command is just starting: the
 // stop waits for the start, and both come to an end.
 func TestStopStarting(t *testing.T) {
+	leaveToHost(t)
 	l := soak(t)
 	for i := range 10 {
 		id := berthOutput(t, "create", "box", "sleep", "100")
