@@ -106,7 +106,7 @@ func helpOption(asked *bool, options []*option.Option) *option.Option {
 }
 
 func (i *invocation) misuse(code int, err error) *usageError {
-	e := misuse(code, err, i.options, i.path, strings.TrimSpace(i.path+" "+i.args))
+	e := misuse(code, err, i.options, i.path, usageLines(i.path, i.args))
 	var unknown *unknownFlagError
 	if errors.As(err, &unknown) {
 		if r, ok := absentFlag(i.name, unknown.name); ok {
@@ -140,15 +140,13 @@ func misuse(code int, err error, options []*option.Option, path, usage string) *
 }
 
 // urfave returns the command as urfave runs it.
-func (i *invocation) urfave() *urfave.Command {
+func (i *invocation) urfave(s *session) *urfave.Command {
 	return &urfave.Command{
-		Name: i.name, Usage: i.short, UsageText: strings.TrimSpace(i.path + " " + i.args),
-		Description: i.aliases(),
-		Flags:       option.Flags(i.options), HideHelp: true, CustomHelpTemplate: commandHelp,
+		Name: i.name, Flags: option.Flags(i.options), HideHelp: true,
 		OnUsageError: func(_ *urfave.Context, err error, _ bool) error { return i.badValue(err) },
 		Action: func(c *urfave.Context) error {
 			if i.help {
-				return urfave.ShowSubcommandHelp(c)
+				return i.printHelp(s.out, s.helpWidth())
 			}
 			args := c.Args().Slice()
 			if text := i.miscounted(len(args)); text != "" {

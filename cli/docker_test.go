@@ -125,6 +125,21 @@ func TestHelpLayout(t *testing.T) {
 			t.Errorf("%s --help prints\n%s\nwant\n%s", args, out, want)
 		}
 	}
+	const attach = "Options:\n" +
+		"      --detach-keys string   Override the key sequence for detaching a\n                             container\n" +
+		"      --no-stdin             Do not attach STDIN\n" +
+		"      --sig-proxy            Proxy all received signals to the process\n                             (default true)\n" +
+		"  -h, --help                 Print usage\n"
+	if out := w.called(t, "docker", "attach", "--help").out; !strings.HasSuffix(out, attach) {
+		t.Errorf("attach --help prints\n%s\nwant at its end\n%s", out, attach)
+	}
+	const forms = "Usage:  docker cp [OPTIONS] CONTAINER:SRC_PATH DEST_PATH|-\n\tdocker cp [OPTIONS] SRC_PATH|- CONTAINER:DEST_PATH\n\n"
+	if r := w.called(t, "docker", "cp"); !strings.Contains(r.err, forms) {
+		t.Errorf("cp has no usage of two forms:\n%s", r.err)
+	}
+	if r := w.called(t, "docker"); r.out != "" || !strings.HasPrefix(r.err, "Usage:  docker [OPTIONS] COMMAND\n") {
+		t.Errorf("without a command: %q on stdout, %q on stderr", r.out, r.err)
+	}
 	if out := w.berth(t, "container", "inspect", "--help").out; strings.Contains(out, "Aliases:") {
 		t.Errorf("a command of one form has aliases:\n%s", out)
 	}

@@ -75,7 +75,7 @@ func (s *session) explain(ctx context.Context, e *explanation, args []string) er
 		return err
 	}
 	argv := append(append([]string{s.program, inv.name}, inv.flags...), "--")
-	return s.app(inv.urfave()).RunContext(ctx, append(argv, inv.words...))
+	return s.app(inv.urfave(s)).RunContext(ctx, append(argv, inv.words...))
 }
 
 // explainedRun is run with another end: its flags are read, and the plan is

@@ -1,39 +1,14 @@
 package cli
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
-
-	urfave "github.com/urfave/cli/v2"
 
 	"berth/cli/option"
-)
-
-// The help is urfave's, with docker's layout.
-const (
-	commandHelp = `Usage:  {{.UsageText}}
-
-{{.Usage}}
-{{if .Description}}
-Aliases:
-  {{.Description}}
-{{end}}{{if .VisibleFlags}}
-Options:
-{{range .VisibleFlags}}  {{.}}
-{{end}}{{end}}`
-
-	groupHelp = `Usage:  {{.UsageText}} COMMAND
-
-{{.Usage}}
-
-Commands:
-{{range .VisibleCommands}}  {{.Name}}	{{.Usage}}
-{{end}}
-Run '{{.HelpName}} COMMAND --help' for more information on a command.
-`
 )
 
 // Headings of the list of commands.
@@ -136,35 +111,58 @@ func commonRank(c *command) int {
 	return len(commonCommands())
 }
 
-// overview prints what there is, for a command line without a command.
-func (s *session) overview(root []*option.Option) error {
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
-	fmt.Fprintf(w, "Usage:  %s [OPTIONS] COMMAND\n\n%s\n", s.program, s.tagline())
+// overview prints what there is: to errors, as docker does, when nobody asked.
+func (s *session) overview(w io.Writer, root []*option.Option) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "Usage:  %s [OPTIONS] COMMAND\n\n%s\n", s.program, s.tagline())
 	for _, sec := range s.sections(commands()) {
-		fmt.Fprintf(w, "\n%s:\n", sec.heading)
-		for _, line := range sec.lines {
-			fmt.Fprintf(w, "  %s\t%s\n", line[0], line[1])
+		fmt.Fprintf(&b, "\n%s:\n", sec.heading)
+		if err := printNames(&b, sec.lines); err != nil {
+			return err
 		}
 	}
-	fmt.Fprint(w, "\nGlobal Options:\n")
-	for _, o := range root {
-		if !o.Hidden {
-			fmt.Fprintf(w, "  %s\n", o)
-		}
-	}
-	if err := w.Flush(); err != nil {
+	fmt.Fprint(&b, "\nGlobal Options:\n")
+	if err := printOptions(&b, root, s.helpWidth()); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(s.out, "%s\nRun '%s COMMAND --help' for more information on a command.\n", b.String(), s.program)
+	fmt.Fprintf(&b, "\nRun '%s COMMAND --help' for more information on a command.\n", s.program)
+	_, err := b.WriteTo(w)
 	return err
 }
 
 // printGroup prints the list of a group's commands.
-func (s *session) printGroup(g group, all []*command) {
-	list := &urfave.Command{Name: g.name, Usage: g.usage, HelpName: s.program + " " + g.name, UsageText: s.program + " " + g.name}
+func (s *session) printGroup(w io.Writer, g group, all []*command) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "Usage:  %[1]s %[2]s COMMAND\n\n%[3]s\n\nCommands:\n", s.program, g.name, g.usage)
+	var lines [][2]string
 	for _, c := range g.members(all) {
-		list.Subcommands = append(list.Subcommands, &urfave.Command{Name: c.groupNames[0], Usage: c.short})
+		lines = append(lines, [2]string{c.groupNames[0], c.short})
 	}
-	urfave.HelpPrinter(s.out, groupHelp, list)
+	if err := printNames(&b, lines); err != nil {
+		return err
+	}
+	fmt.Fprintf(&b, "\nRun '%s %s COMMAND --help' for more information on a command.\n", s.program, g.name)
+	_, err := b.WriteTo(w)
+	return err
+}
+
+// printHelp prints what a command does and its options.
+func (i *invocation) printHelp(w io.Writer, width int) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "Usage:  %s\n\n%s\n", usageLines(i.path, i.args), i.short)
+	if aliases := i.aliases(); aliases != "" {
+		fmt.Fprintf(&b, "\nAliases:\n  %s\n", aliases)
+	}
+	fmt.Fprint(&b, "\nOptions:\n")
+	if err := printOptions(&b, i.options, width); err != nil {
+		return err
+	}
+	_, err := b.WriteTo(w)
+	return err
+}
+
+// usageLines is what is typed for a command; its forms, of which there may be
+// more than one, stand below each other.
+func usageLines(path, args string) string {
+	return strings.TrimSpace(path + " " + strings.ReplaceAll(args, " | ", "\n\t"+path+" [OPTIONS] "))
 }

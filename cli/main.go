@@ -126,8 +126,10 @@ func (s *session) run(ctx context.Context, args []string) (*command, error) {
 	case g.version:
 		_, err := fmt.Fprintln(s.out, s.versionLine())
 		return nil, err
+	case len(words) == 0 && g.help:
+		return nil, s.overview(s.out, root)
 	case len(words) == 0:
-		return nil, s.overview(root)
+		return nil, s.overview(s.err, root)
 	case g.help:
 		words = append(slices.Clone(words), "--help")
 	}
@@ -157,7 +159,7 @@ func (s *session) dispatch(ctx context.Context, words []string) (*command, error
 	}
 	argv := make([]string, 0, len(inv.flags)+len(inv.words)+3)
 	argv = append(append(append(argv, s.program, c.name), inv.flags...), "--")
-	return c, s.app(inv.urfave()).RunContext(ctx, append(argv, inv.words...))
+	return c, s.app(inv.urfave(s)).RunContext(ctx, append(argv, inv.words...))
 }
 
 // find looks a command up. Without a command and an error, a group's help has
@@ -192,9 +194,11 @@ func (s *session) findMember(g group, all []*command, words []string) (*command,
 	if err != nil {
 		return nil, nil, misuse(exitBerth, err, options, path, s.groupUsage(g))
 	}
-	if help || len(words) == 0 {
-		s.printGroup(g, all)
-		return nil, nil, nil
+	switch {
+	case help:
+		return nil, nil, s.printGroup(s.out, g, all)
+	case len(words) == 0:
+		return nil, nil, s.printGroup(s.err, g, all)
 	}
 	var members []string
 	for _, c := range all {

@@ -98,7 +98,7 @@ func readExample(t *testing.T, c *command, line string, words []string) {
 	done := false
 	inv.run = func(context.Context, []string) error { done = true; return nil }
 	argv := append(append([]string{s.program, found.name}, inv.flags...), "--")
-	if err := s.app(inv.urfave()).RunContext(t.Context(), append(argv, inv.words...)); err != nil || !done {
+	if err := s.app(inv.urfave(s)).RunContext(t.Context(), append(argv, inv.words...)); err != nil || !done {
 		t.Errorf("%s: %q: %v", c.name, line, err)
 		return
 	}

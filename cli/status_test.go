@@ -89,13 +89,13 @@ func TestStatus(t *testing.T) {
 		{"nope", 0, nil, 1, "Error: unknown command: berth nope\n\nRun 'berth --help' for more information\n"},
 		{"sto", 0, nil, 1, "Error: unknown command: berth sto\nhint: did you mean \"berth stop\"?\n"},
 		{"container nope", 0, nil, 1, "Error: unknown command: berth container nope\n\nUsage:  berth container COMMAND\n\nRun 'berth container --help' for more information\n"},
-		{"container", 0, nil, 0, ""},
+		{"container", 0, nil, 0, "Usage:  berth container COMMAND\n"},
 		{"container ls", 0, nil, 0, ""},
 		{"container stop --nope", 0, nil, 125, "Error: unknown flag: --nope\n\nUsage:  berth container stop [OPTIONS] CONTAINER"},
 		{"container inspect nope", 0, nil, 1, "Error: No such container: nope\n"},
 		{"image inspect nope", 0, nil, 1, "Error: No such image: nope:latest\n"},
 		{"--nope", 0, nil, 125, "Error: unknown flag: --nope\n"},
-		{"", 0, nil, 0, ""},
+		{"", 0, nil, 0, "Usage:  berth [OPTIONS] COMMAND\n"},
 		{"help", 0, nil, 0, ""},
 		{"help run", 0, nil, 0, ""},
 		{"run --help", 0, nil, 0, ""},
@@ -210,7 +210,7 @@ func TestHelp(t *testing.T) {
 	if out := w.berth(t, "run", "--help").out; !strings.Contains(out, "  -h, --hostname string ") || !strings.Contains(out, "      --help ") {
 		t.Errorf("run --help: -h is not the host name:\n%s", out)
 	}
-	if out := w.berth(t, "container").out; !strings.Contains(out, "\n  ls ") || !strings.Contains(out, "\n  inspect ") {
+	if out := w.berth(t, "container").err; !strings.Contains(out, "\n  ls ") || !strings.Contains(out, "\n  inspect ") {
 		t.Errorf("container prints %s", out)
 	}
 }
