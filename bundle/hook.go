@@ -7,7 +7,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -86,7 +85,7 @@ func (x *hookRunner) RunHook(ctx context.Context, kind string, hook specs.Hook, 
 		return fmt.Errorf("write state for a hook: %w", err)
 	}
 	if hook.Timeout != nil {
-		limit := time.Duration(*hook.Timeout) * time.Second
+		limit := container.Seconds(*hook.Timeout)
 		late := fmt.Errorf("hook ran past specified timeout of %.1fs", limit.Seconds())
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, late)

@@ -76,16 +76,16 @@ func (e *Engine) rerun(ctx context.Context, v *View, timeout *int, signal string
 // patience is a context for the time that a container has to follow its stop
 // signal.
 func (v *View) patience(ctx context.Context, timeout *int) (context.Context, context.CancelFunc) {
-	seconds := defaultStopTimeout
+	n := defaultStopTimeout
 	for _, t := range []*int{v.StopTimeout, timeout} {
 		if t != nil {
-			seconds = *t
+			n = *t
 		}
 	}
-	if seconds < 0 {
+	if n < 0 {
 		return context.WithCancel(ctx)
 	}
-	return context.WithTimeout(ctx, time.Duration(seconds)*time.Second)
+	return context.WithTimeout(ctx, Seconds(n))
 }
 
 // hurry begins the next run of a container that waits for it. It reports

@@ -2,6 +2,7 @@ package container
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,7 +15,7 @@ func (s *supervisor) limitTime(ctx context.Context) (stop func()) {
 		return func() {}
 	}
 	done := make(chan struct{})
-	timer := time.AfterFunc(time.Duration(s.c.Timeout)*time.Second, func() {
+	timer := time.AfterFunc(Seconds(s.c.Timeout), func() {
 		defer close(done)
 		ctx, cancel := settling(ctx)
 		defer cancel()
@@ -30,4 +31,11 @@ func (s *supervisor) limitTime(ctx context.Context) (stop func()) {
 			<-done
 		}
 	}
+}
+
+// Seconds is a time that a user has given. One of more than 292 years is that
+// long: as a negative one it would be over at once, and end what it should wait
+// for.
+func Seconds(n int) time.Duration {
+	return time.Duration(min(int64(n), int64(math.MaxInt64/time.Second))) * time.Second
 }

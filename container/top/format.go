@@ -139,6 +139,7 @@ func cached(known map[string]string, id string, look func() (string, error)) str
 	if err != nil || name == "" {
 		name = id
 	}
+	name = printable(name)
 	if len(name) > 8 {
 		name = name[:7] + "+"
 	}

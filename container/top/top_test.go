@@ -254,3 +254,13 @@ func TestGoneProcess(t *testing.T) {
 		}
 	}
 }
+
+// TestNamesArePrintable holds that what the host calls a user is no command for
+// the terminal either: a broken file of users has whatever it has.
+func TestNamesArePrintable(t *testing.T) {
+	for name, want := range map[string]string{"root": "root", "\x1b[2J": "?[2J", "\x00\x00\x00\x00\x00\x00\x00\x00\x00": "???????+", "": "7"} {
+		if got := cached(map[string]string{}, "7", func() (string, error) { return name, nil }); got != want {
+			t.Errorf("%q is shown as %q, want %q", name, got, want)
+		}
+	}
+}
