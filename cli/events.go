@@ -123,10 +123,10 @@ func (f *eventsFlags) read(now time.Time) (events.ReadOptions, error) {
 	o := events.ReadOptions{Recorded: f.since != "" || f.until != "", Follow: true}
 	var err error
 	if o.Since, err = logs.ParseTime(f.since, now); err != nil {
-		return o, clientFault(fmt.Errorf("invalid value for \"since\": %w", err))
+		return o, &clientError{err: fmt.Errorf("invalid value for \"since\": %w", err), docker: err.Error()}
 	}
 	if o.Until, err = logs.ParseTime(f.until, now); err != nil {
-		return o, clientFault(fmt.Errorf("invalid value for \"until\": %w", err))
+		return o, &clientError{err: fmt.Errorf("invalid value for \"until\": %w", err), docker: err.Error()}
 	}
 	if o.Until.IsZero() {
 		return o, nil

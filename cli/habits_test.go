@@ -28,6 +28,7 @@ func TestStreamsAndStatuses(t *testing.T) {
 		{"run --name a/b img", 125, "", "docker: Error response from daemon: Invalid container name (a/b), "},
 		{"update -m 1k aa", 1, "", "Error response from daemon: Minimum memory limit allowed is "},
 		{"logs --since never aa", 1, "", "invalid value for \"since\": failed to parse value as time or duration: \"never\"\n"},
+		{"events --since never", 1, "", "failed to parse value as time or duration: \"never\"\n"},
 		{"logs -n some aa", 0, "to stdout\n", "to stderr\n"},
 	} {
 		w := newWorld()

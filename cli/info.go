@@ -121,7 +121,7 @@ func (s *session) printInfo(ctx context.Context, format string) error {
 // inform collects what info shows.
 func (s *session) inform(ctx context.Context, b *backend, now time.Time) (*information, error) {
 	info := &information{
-		ID: machineID(), Driver: "overlay", LoggingDriver: "json-file", CgroupDriver: "cgroupfs",
+		ID: machineID(), Driver: storageDriver, LoggingDriver: "json-file", CgroupDriver: "cgroupfs",
 		Plugins:    pluginNames{Volume: []string{"local"}, Network: []string{"host", "none"}, Log: []string{"json-file", "local", "journald", "none"}},
 		SystemTime: now.Format(time.RFC3339Nano), KernelVersion: kernelRelease(), OSType: "linux", Architecture: machine(),
 		IndexServerAddress: "https://index.docker.io/v1/", NCPU: runtime.NumCPU(), MemTotal: memoryTotal(), DockerRootDir: b.dirs.Root,

@@ -50,7 +50,7 @@ func TestInfo(t *testing.T) {
 	for format, want := range map[string]string{
 		"{{.Containers}} {{.ContainersRunning}} {{.ContainersPaused}} {{.ContainersStopped}} {{.Images}}": "6 1 1 4 1",
 		"{{.ServerVersion}} {{.ClientInfo.Version}}":                                                      "1.2.3 1.2.3",
-		"{{.Driver}} {{.LoggingDriver}} {{.CgroupDriver}} {{.OSType}}":                                    "overlay json-file cgroupfs linux",
+		"{{.Driver}} {{.LoggingDriver}} {{.CgroupDriver}} {{.OSType}}":                                    "overlay2 json-file cgroupfs linux",
 		"{{.Swarm.LocalNodeState}} {{.DefaultRuntime}} {{json .Plugins.Volume}}":                          `inactive berth ["local"]`,
 		"{{.HttpProxy}}{{.HTTPProxy}}{{.NCPU | printf \"%T\"}}":                                           "",
 	} {

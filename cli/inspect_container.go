@@ -86,6 +86,9 @@ type containerConfig struct {
 	Timeout int `json:",omitempty"`
 }
 
+// storageDriver is docker's word for layers that an overlay puts together.
+const storageDriver = "overlay2"
+
 // never is docker's way to write that a time has not come.
 const never = "0001-01-01T00:00:00Z"
 
@@ -102,7 +105,7 @@ func describeContainer(b *backend, v *container.View, size bool) containerDetail
 	}
 	d := containerDetails{
 		ID: v.ID, Created: v.Created.Format(time.RFC3339Nano), Args: []string{}, State: describeState(v), RestartCount: v.RestartCount(),
-		Image: v.Image.ID, Name: "/" + v.Name, Driver: "overlay", Platform: "linux",
+		Image: v.Image.ID, Name: "/" + v.Name, Driver: storageDriver, Platform: "linux",
 		MountLabel: v.Spec.Linux.MountLabel, ProcessLabel: v.Spec.Process.SelinuxLabel, AppArmorProfile: v.Spec.Process.ApparmorProfile,
 		HostConfig: describeHost(v.Config), Mounts: describeMounts(v.Config), Config: describeConfig(v.Config),
 		NetworkSettings: describeNetwork(v),

@@ -60,7 +60,7 @@ func describeImage(d image.Details) imageDetails {
 		ID: string(d.ID), RepoTags: []string{}, RepoDigests: []string{}, Author: d.Config.Author,
 		Architecture: d.Architecture, Variant: d.Variant, Os: d.OS, OsVersion: d.Config.OSVersion, Size: d.Size,
 		Config:      describeImageConfig(d.Config.Config),
-		GraphDriver: graphDriver{Name: "overlay", Data: map[string]string{}},
+		GraphDriver: graphDriver{Name: storageDriver, Data: map[string]string{}},
 		RootFS:      rootFS{Type: d.Config.RootFS.Type, Layers: []string{}},
 		Metadata:    imageMetadata{LastTagTime: never},
 	}
