@@ -65,7 +65,7 @@ func TestInfo(t *testing.T) {
 	whole := w.called(t, "docker", "system", "info")
 	for _, line := range []string{
 		"Client:", " Version:    28.5.0", "Server:", " Containers: 6", "  Running: 1", "  Paused: 1", "  Stopped: 4", " Images: 1", " Server Version: 28.5.0",
-		" Storage Driver: overlay", "  Backing Filesystem: .+", " Logging Driver: json-file", " Cgroup Driver: cgroupfs", " Cgroup Version: [12]", "  Volume: local",
+		" Storage Driver: overlay2", "  Backing Filesystem: .+", " Logging Driver: json-file", " Cgroup Driver: cgroupfs", " Cgroup Version: [12]", "  Volume: local",
 		" Swarm: inactive", "  seccomp", "   Profile: builtin", " Kernel Version: .+", " Operating System: .+", " OSType: linux", " Architecture: .+", " CPUs: [0-9]+",
 		" Total Memory: .+iB", " Name: .+", " Debug Mode: false", " Live Restore Enabled: true",
 	} {
