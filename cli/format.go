@@ -160,13 +160,7 @@ func truncate(s string, n int) string {
 
 // title makes the first letter of every word a capital.
 func title(s string) string {
-	words := strings.Split(s, " ")
-	for i, w := range words {
-		if w != "" {
-			words[i] = strings.ToUpper(w[:1]) + w[1:]
-		}
-	}
-	return strings.Join(words, " ")
+	return strings.Title(s) //nolint:staticcheck // docker's function, whose words end at hyphens too
 }
 
 // ellipsis cuts s to n characters, the last of which then stands for the rest.

@@ -101,6 +101,7 @@ func TestPsFormats(t *testing.T) {
 	for _, tt := range []struct{ name, format, want string }{
 		{"functions", `{{upper .Names}} {{title .State}} {{truncate .Image 3}} {{pad .Names 1 2}}| {{join (split .Names "e") "-"}} {{json .Names}} {{lower .Command}}`,
 			"WEB Running chi  web  | w-b \"web\" \"sh -c 'sleep 1000; …\"\nDB Exited img  db  | db \"db\" \"sh -c 'sleep 1000; …\"\n"},
+		{"title of letters beyond ascii", `{{title "émile hello-world"}}`, "Émile Hello-World\nÉmile Hello-World\n"},
 		{"headings", `table {{upper .Names}}\t{{json .State}}\t{{truncate .Image 2}}\t{{.Label "com.example.some-key"}}`,
 			"NAMES     STATE       IMAGE     some key\nWEB       \"running\"   ch        \nDB        \"exited\"    im        v\n"},
 		{"ports", "{{.Ports}}", "53/udp, 0.0.0.0:8080->80/tcp, [::]:8080->80/tcp\n\n"},
