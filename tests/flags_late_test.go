@@ -46,10 +46,11 @@ func lateRows() []flagRow {
 		{flag: "publish", bad: []badFlag{{"-p 8080:80", "cannot publish ports"}}},
 		// What the kernel of this machine lets one see is in container's own tests.
 		{flag: "blkio-weight-device", bad: []badFlag{{"--blkio-weight-device /dev/null:100", "/dev/null"}, {"--blkio-weight-device x", "x"}}},
-		{flag: "cpu-rt-period", bad: []badFlag{{"--cpu-rt-period x", `invalid argument "x" for "--cpu-rt-period" flag`}}},
-		{flag: "cpu-rt-runtime", bad: []badFlag{{"--cpu-rt-runtime x", `invalid argument "x" for "--cpu-rt-runtime" flag`}}},
-		{flag: "memory-swappiness", bad: []badFlag{{"--memory-swappiness 500", "Invalid value: 500, valid memory swappiness range is 0-100"}}},
-		{flag: "oom-kill-disable", bad: []badFlag{{"--oom-kill-disable=x", `invalid argument "x" for "--oom-kill-disable" flag`}}},
+		oldLimit("cpu-rt-period", "--cpu-rt-period 900000", "cpu/cpu.rt_period_us", "900000", "--cpu-rt-period", badFlag{"--cpu-rt-period x", `invalid argument "x" for "--cpu-rt-period" flag`}),
+		// Real time has to be handed down from the root group, and nobody does that unasked.
+		{flag: "cpu-rt-runtime", bad: []badFlag{{"--cpu-rt-runtime 1000", "--cpu-rt-runtime"}, {"--cpu-rt-runtime x", `invalid argument "x" for "--cpu-rt-runtime" flag`}}},
+		oldLimit("memory-swappiness", "--memory-swappiness 17", "memory/memory.swappiness", "17", "--memory-swappiness", badFlag{"--memory-swappiness 500", "Invalid value: 500, valid memory swappiness range is 0-100"}),
+		oldLimit("oom-kill-disable", "-m 64m --oom-kill-disable", "memory/memory.oom_control", "oom_kill_disable 1\nunder_oom 0\noom_kill 0", "--oom-kill-disable", badFlag{"--oom-kill-disable=x", `invalid argument "x" for "--oom-kill-disable" flag`}),
 	}
 }
 

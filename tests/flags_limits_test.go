@@ -1,6 +1,10 @@
 package tests
 
-import "strings"
+import (
+	"os"
+	"path"
+	"strings"
+)
 
 // group is a script that prints a file of the container's group: by its name
 // in a hierarchy of version 1, or else by that of version 2.
@@ -32,12 +36,25 @@ func limitRows() []flagRow {
 		{flag: "pids-limit", args: "--pids-limit 77", in: group("pids/pids.max", "pids.max"), want: "^77\n$",
 			bad: []badFlag{{"--pids-limit many", `invalid argument "many" for "--pids-limit" flag`}}},
 		{flag: "cgroup-parent", args: "--cgroup-parent /berth-flags", look: ofPayload("cgroup"), want: "/berth-flags/"},
-		{flag: "blkio-weight", args: "", bad: []badFlag{{"--blkio-weight 5", "Range of blkio weight is from 10 to 1000"}, {"--blkio-weight x", `invalid argument "x" for "--blkio-weight" flag`}}},
+		{flag: "blkio-weight", args: "--blkio-weight 500", in: group("blkio/blkio.bfq.weight", "io.bfq.weight") + " 2>/dev/null || cat /sys/fs/cgroup/io.weight", want: "^(default )?(500|4950)\n$", bad: []badFlag{{"--blkio-weight 5", "Range of blkio weight is from 10 to 1000"}, {"--blkio-weight x", `invalid argument "x" for "--blkio-weight" flag`}}},
 		throttle("device-read-bps", "read_bps_device", "rbps"),
 		throttle("device-write-bps", "write_bps_device", "wbps"),
 		throttle("device-read-iops", "read_iops_device", "riops"),
 		throttle("device-write-iops", "write_iops_device", "wiops"),
 	}
+}
+
+// oldLimit is the row of a flag that version 1 alone has a file for, and then
+// not on every kernel: elsewhere it is refused, and the words say why.
+func oldLimit(flag, args, file, want, why string, bad badFlag) flagRow {
+	return flagRow{flag: flag, alone: func(s *stage) {
+		got := s.do(append(words("run --rm", words(args)), "box", "cat", "/sys/fs/cgroup/"+file)...)
+		if _, err := os.Stat("/sys/fs/cgroup/" + path.Dir(file) + "/berth/" + path.Base(file)); err == nil {
+			s.says(got, 0, want+"\n")
+		} else if got.code != 125 || !strings.Contains(got.errs, why) {
+			s.t.Errorf("%s: exit code %d, stderr %q, want 125 and %q", args, got.code, got.errs, why)
+		}
+	}, bad: []badFlag{bad}}
 }
 
 // throttle is the row of a flag that bounds the machine's first disk.
