@@ -128,7 +128,7 @@ func place(src, dest copyPath) (dir, name string, err error) {
 	case dest.exists && dest.info.IsDir():
 		return path.Clean(dest.path), src.name, nil
 	case dest.exists && src.info.IsDir():
-		return "", "", errCopyDir
+		return "", "", clientFault(errCopyDir)
 	case dest.exists, src.info.IsDir():
 		return path.Clean(dir), base, nil
 	case archive.AssertsDir(dest.path):

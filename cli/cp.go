@@ -164,12 +164,12 @@ func (c *copying) in(ctx context.Context) (shown string, err error) {
 		return "", err
 	}
 	if dest.exists && dest.info.IsDevice() {
-		return "", verbatim("destination \"%s:%s\" must be a directory or a regular file: got a device", c.ref, c.dest)
+		return "", clientFault(verbatim("destination \"%s:%s\" must be a directory or a regular file: got a device", c.ref, c.dest))
 	}
 	owners := c.files.Owners(c.archive)
 	if c.source == "-" {
 		if !dest.exists || !dest.info.IsDir() {
-			return "", verbatim("destination \"%s:%s\" must be a directory", c.ref, c.dest)
+			return "", clientFault(verbatim("destination \"%s:%s\" must be a directory", c.ref, c.dest))
 		}
 		if err := c.files.Writable(dest.path); err != nil {
 			return "", err

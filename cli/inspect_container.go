@@ -234,7 +234,7 @@ func describeMounts(c *container.Config) []mountPoint {
 			continue
 		}
 		point := mountPoint{Type: "bind", Source: m.Source, Destination: path.Clean(m.Destination), RW: !readOnly(m), Propagation: "rprivate"}
-		if !point.RW {
+		if !point.RW && c.From[mountField(m.Destination)] != "--mount" {
 			point.Mode = "ro"
 		}
 		for _, o := range m.Options {

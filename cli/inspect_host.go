@@ -51,7 +51,8 @@ type hostConfig struct {
 	hostLimits
 
 	MaskedPaths, ReadonlyPaths []string
-	Init                       *bool `json:",omitempty"`
+	Init                       *bool          `json:",omitempty"`
+	Mounts                     []mountRequest `json:",omitempty"`
 }
 
 // hostLimits are the keys that update can change.
@@ -220,7 +221,9 @@ func describeMount(h *hostConfig, m specs.Mount, flag string) {
 		if h.Tmpfs == nil {
 			h.Tmpfs = map[string]string{}
 		}
-		h.Tmpfs[m.Destination] = strings.Join(m.Options, ",")
+		h.Tmpfs[m.Destination] = tmpfsOptions(m)
+	case flag == "--mount":
+		h.Mounts = append(h.Mounts, describeRequest(m))
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 func checkOutput(name string) error {
 	dir := filepath.Dir(filepath.Clean(name))
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return verbatim("invalid output path: directory %q does not exist", dir)
+		return clientFault(verbatim("invalid output path: directory %q does not exist", dir))
 	}
 	info, err := os.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -25,7 +25,7 @@ func checkOutput(name string) error {
 		return err
 	}
 	if info.Mode()&fs.ModeDevice != 0 {
-		return verbatim("invalid output path: %q must be a directory or a regular file: got a device", name)
+		return clientFault(verbatim("invalid output path: %q must be a directory or a regular file: got a device", name))
 	}
 	return nil
 }

@@ -72,7 +72,11 @@ func (f *updateFlags) options() []*option.Option {
 
 // check looks at what does not depend on the container.
 func (f *updateFlags) check() error {
-	if err := f.memory.least(); err != nil {
+	look := f.memory.least
+	if f.memory.limit != 0 {
+		look = f.memory.check // else it depends on the limit that is there
+	}
+	if err := look(); err != nil {
 		return err
 	}
 	for _, g := range []flagGroup{&f.cpu, &f.blkio, &f.life} {

@@ -21,7 +21,7 @@ func (e *Engine) Rename(ctx context.Context, ref, name string) error {
 		return err
 	}
 	if !state.ValidName(name) {
-		return &state.InvalidNameError{Name: name}
+		return verbatim("Error when allocating new name: %w", &state.InvalidNameError{Name: "/" + name})
 	}
 	lock, err := e.lock(ctx, v.ID)
 	if err != nil {

@@ -87,7 +87,7 @@ func TestRenameRefused(t *testing.T) {
 		"":      "Neither old nor new names may be empty",
 		"first": "Renaming a container with the same name as its current name",
 		"other": `Error when allocating new name: Conflict. The container name "/other" is already in use by container "` + list[1].ID + `". You have to remove (or rename) that container to be able to reuse that name.`,
-		"a/b":   "Invalid container name (a/b), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+		"a/b":   "Error when allocating new name: Invalid container name (/a/b), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
 	} {
 		if err := e.Rename(t.Context(), "first", to); err == nil || err.Error() != want {
 			t.Errorf("to %q: %v, want %s", to, err, want)
