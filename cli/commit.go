@@ -50,7 +50,7 @@ func (s *session) commit(ctx context.Context, args []string, f commitFlags) erro
 	if len(args) == 2 {
 		ref, err := image.ParseReference(args[1])
 		if err != nil {
-			return err
+			return clientFault(err)
 		}
 		o.Ref = ref.String()
 	}

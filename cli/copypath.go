@@ -94,7 +94,7 @@ func (c *copying) localSource(name string) (copyPath, error) {
 	}
 	p, err := look(c.local, abs+trailing(name), c.follow)
 	if errors.Is(err, errMissing) || errors.Is(err, errNotDir) {
-		return p, verbatim("lstat %s: %w", abs+trailing(name), err)
+		return p, clientFault(verbatim("lstat %s: %w", abs+trailing(name), err))
 	}
 	return p, err
 }
@@ -132,7 +132,7 @@ func place(src, dest copyPath) (dir, name string, err error) {
 	case dest.exists, src.info.IsDir():
 		return path.Clean(dir), base, nil
 	case archive.AssertsDir(dest.path):
-		return "", "", errDirAbsent
+		return "", "", clientFault(errDirAbsent)
 	}
 	return path.Clean(dir), base, nil
 }

@@ -71,7 +71,7 @@ func sortOptions(list []*option.Option) []*option.Option {
 func (c *creation) draft(ctx context.Context, s *session, b *backend, args []string) (*draft, error) {
 	for _, g := range c.groups() {
 		if err := g.check(); err != nil {
-			return nil, clientFault(err)
+			return nil, foundBy(g, err)
 		}
 	}
 	d := newDraft(s.env)
@@ -87,7 +87,7 @@ func (c *creation) draft(ctx context.Context, s *session, b *backend, args []str
 	}
 	for _, g := range c.groups() {
 		if err := g.apply(d); err != nil {
-			return nil, clientFault(err)
+			return nil, foundBy(g, err)
 		}
 	}
 	if err := c.process.command(d, args); err != nil {

@@ -90,6 +90,16 @@ type daemonError struct{ err error }
 func (e *daemonError) Error() string { return e.err.Error() }
 func (e *daemonError) Unwrap() error { return e.err }
 
+// foundBy marks an error of a group of flags with who finds it in docker. Of
+// groups that are not named here it is the client, for most errors.
+func foundBy(g flagGroup, err error) error {
+	switch g.(type) {
+	case *memoryFlags, *cpuFlags, *blkioFlags, *reclaimFlags, *refusedFlags, *mountFlags, *logFlags:
+		return &daemonError{err}
+	}
+	return clientFault(err)
+}
+
 // reported is several errors that have been printed already.
 type reported struct{ code int }
 

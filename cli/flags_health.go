@@ -65,7 +65,7 @@ func (f *healthFlags) check() error {
 	}
 	for _, t := range times {
 		if t.value != 0 && t.value < container.MinProbeTime {
-			return verbatim("%s in Healthcheck cannot be less than %s", t.field, container.MinProbeTime)
+			return &daemonError{verbatim("%s in Healthcheck cannot be less than %s", t.field, container.MinProbeTime)}
 		}
 	}
 	return nil

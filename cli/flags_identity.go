@@ -142,7 +142,7 @@ func writeCidFile(path, id string) (undo func(), err error) {
 	}
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if errors.Is(err, os.ErrExist) {
-		return nil, fmt.Errorf("container ID file found, make sure the other container isn't running or delete %s", path)
+		return nil, clientFault(verbatim("container ID file found, make sure the other container isn't running or delete %s", path))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("create the container ID file: %w", err)

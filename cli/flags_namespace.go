@@ -39,7 +39,7 @@ func (f *namespaceFlags) check() error {
 	case !isMode(f.pid, true, "private", "host"):
 		return errors.New("--pid: invalid PID mode")
 	case !isMode(f.ipc, true, "private", "shareable", "none", "host"):
-		return verbatim("invalid IPC mode: %s", f.ipc)
+		return &daemonError{verbatim("invalid IPC mode: %s", f.ipc)}
 	case !isMode(f.uts, false, "private", "host"):
 		return errors.New("--uts: invalid UTS mode")
 	case !isMode(f.cgroup, false, "private", "host"):

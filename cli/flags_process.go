@@ -88,10 +88,10 @@ func checkSignal(s string) (string, error) {
 
 func (f *processFlags) check() error {
 	if f.workdir != "" && !path.IsAbs(f.workdir) {
-		return fmt.Errorf("the working directory '%s' is invalid, it needs to be an absolute path", f.workdir)
+		return &daemonError{fmt.Errorf("the working directory '%s' is invalid, it needs to be an absolute path", f.workdir)}
 	}
 	if v := f.oomScoreAdj; v != nil && (*v < -1000 || *v > 1000) {
-		return verbatim("Invalid value %d, range for oom score adj is [-1000, 1000]", *v)
+		return &daemonError{verbatim("Invalid value %d, range for oom score adj is [-1000, 1000]", *v)}
 	}
 	return nil
 }

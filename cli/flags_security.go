@@ -138,7 +138,7 @@ func capabilityNames(field string, list []string) (names []string, all bool, err
 			}
 			name, err := container.CapabilityName(part)
 			if err != nil {
-				return nil, false, fmt.Errorf("invalid %s: unknown capability: %q", field, "CAP_"+strings.TrimPrefix(strings.ToUpper(part), "CAP_"))
+				return nil, false, &daemonError{fmt.Errorf("invalid %s: unknown capability: %q", field, "CAP_"+strings.TrimPrefix(strings.ToUpper(part), "CAP_"))}
 			}
 			names = append(names, name)
 		}

@@ -39,7 +39,7 @@ func (s *session) importImage(ctx context.Context, args []string, o image.Import
 	if len(args) == 2 {
 		ref, err := image.ParseReference(args[1])
 		if err != nil {
-			return err
+			return clientFault(err)
 		}
 		o.Ref = ref.String()
 	}
