@@ -57,7 +57,7 @@ func (e *Engine) quiet(ctx context.Context, v *View, pause bool) (release func()
 	}
 	release = turn.Close
 	if err == nil && pause && v.Status == Running {
-		release, err = e.freeze(ctx, v, turn)
+		release, err = e.still(ctx, v, turn)
 	}
 	if err != nil {
 		return nil, errors.Join(err, turn.Close())
@@ -65,12 +65,13 @@ func (e *Engine) quiet(ctx context.Context, v *View, pause bool) (release func()
 	return release, nil
 }
 
-func (e *Engine) freeze(ctx context.Context, v *View, turn *state.Locked) (release func() error, err error) {
-	m, err := groups(v.Live.Cgroups)
-	if err == nil {
-		err = m.Freeze(ctx)
+// still freezes a container until the release, if it has not ended meanwhile.
+func (e *Engine) still(ctx context.Context, v *View, turn *state.Locked) (release func() error, err error) {
+	m, err := e.freeze(ctx, v.ID)
+	if gone(err) {
+		return turn.Close, nil
 	}
-	if err != nil && !gone(err) {
+	if err != nil {
 		return nil, fmt.Errorf("cannot pause container %s: %w", v.ID, err)
 	}
 	return func() error {

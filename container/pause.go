@@ -7,6 +7,9 @@ import (
 	"io/fs"
 
 	"golang.org/x/sys/unix"
+
+	"berth/cgroup"
+	"berth/state"
 )
 
 // Errors of paused containers.
@@ -33,11 +36,7 @@ func (e *Engine) Pause(ctx context.Context, ref string) error {
 	default:
 		return fmt.Errorf("container %s %w", v.ID, ErrNotRunning)
 	}
-	m, err := groups(v.Live.Cgroups)
-	if err != nil {
-		return err
-	}
-	if err := m.Freeze(ctx); err != nil {
+	if _, err := e.freeze(ctx, v.ID); err != nil {
 		if gone(err) {
 			return fmt.Errorf("container %s %w", v.ID, ErrNotRunning)
 		}
@@ -45,6 +44,32 @@ func (e *Engine) Pause(ctx context.Context, ref string) error {
 	}
 	e.emit(v.Config, "pause")
 	return nil
+}
+
+// freeze freezes the groups of a container's present run and returns them. It
+// holds the lock, without which no run begins, and waits for the payload: the
+// first process of a run whose groups are frozen already would be born frozen,
+// and its supervisor, which waits for its execve, could neither start it nor
+// end it any more.
+func (e *Engine) freeze(ctx context.Context, id string) (*cgroup.Manager, error) {
+	// Not Engine.lock: that would make the folder of a container that is gone.
+	lock, err := state.Lock(ctx, e.lockPath(id))
+	if err != nil {
+		return nil, err
+	}
+	defer unlock(lock)
+	live, err := e.awaitPayload(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if live == nil || live.Payload.PID == 0 {
+		return nil, fmt.Errorf("container %s has no process: %w", id, fs.ErrNotExist)
+	}
+	m, err := groups(live.Cgroups)
+	if err != nil {
+		return nil, err
+	}
+	return m, m.Freeze(ctx)
 }
 
 // Unpause lets a paused container go on.

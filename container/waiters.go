@@ -1,6 +1,7 @@
 package container
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,7 +31,16 @@ func (e *Engine) tellWaiters(id string, live *Live) error {
 		return &os.PathError{Op: "open", Path: e.livePath(id), Err: err}
 	}
 	defer unix.Close(fd)
-	// The new text is longer than the old one: nothing of that stays.
+	// Mostly the new text is the longer one. It is not when a disk without room
+	// has kept the record of an earlier run, of which nothing may stay: blanks
+	// cover it, in the same call, as a cut after it could come too late.
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return &os.PathError{Op: "fstat", Path: e.livePath(id), Err: err}
+	}
+	if rest := st.Size - int64(len(data)) - 1; rest > 0 {
+		data = append(data, bytes.Repeat([]byte(" "), int(rest))...)
+	}
 	if _, err := unix.Pwrite(fd, append(data, '\n'), 0); err != nil {
 		return &os.PathError{Op: "write", Path: e.livePath(id), Err: err}
 	}
