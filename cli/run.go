@@ -91,7 +91,7 @@ Folders that the image declares as volumes are plain folders of the container.`,
 // checkStreams refuses what cannot be attached to.
 func (s *session) checkStreams(f *runFlags, terminal bool) error {
 	if f.detach && len(f.attach) > 0 {
-		return &clientError{err: verbatim("conflicting options: cannot specify both --attach and --detach"), bare: true}
+		return &status.Error{Code: exitFailed, Err: &clientError{err: verbatim("conflicting options: cannot specify both --attach and --detach"), bare: true}}
 	}
 	if !f.detach && terminal && !isTerminal(s.stdio.In) {
 		return &status.Error{Code: exitFailed, Err: &clientError{err: verbatim("the input device is not a TTY"), bare: true}}

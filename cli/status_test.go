@@ -38,7 +38,7 @@ func TestStatus(t *testing.T) {
 		{"run --nope img", 0, nil, 125, "Error: unknown flag: --nope\n\nUsage:  berth run [OPTIONS] IMAGE [COMMAND] [ARG...]\n\nRun 'berth run --help' for more information\n"},
 		{"run", 0, nil, 1, "Error: 'berth run' requires at least 1 argument\n\nUsage:  berth run"},
 		{"run -it img", 0, nil, 1, "Error: the input device is not a TTY\n"},
-		{"run -d -a stdout img", 0, nil, 125, "Error: conflicting options: cannot specify both --attach and --detach\n"},
+		{"run -d -a stdout img", 0, nil, 1, "Error: conflicting options: cannot specify both --attach and --detach\n"},
 		{"create img", 0, nil, 0, ""},
 		{"create img", 0, plain, 1, "Error: no such thing\n"},
 		{"create nope", 0, nil, 1, "Error: No such image"},
