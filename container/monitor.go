@@ -67,7 +67,12 @@ func (e *Engine) Start(ctx context.Context, ref string) error {
 		return &StartError{Code: 125, Err: err}
 	}
 	defer m.close()
-	return m.start()
+	if err := m.start(); !errors.Is(err, errStarted) {
+		return err
+	}
+	// Another command was faster: its run is as good.
+	_, err = e.awaitPayload(ctx, v.ID)
+	return err
 }
 
 // errStartPaused is docker's advice.
@@ -97,7 +102,12 @@ func (e *Engine) StartAttached(ctx context.Context, ref string, o AttachOptions,
 		return 0, false, &StartError{Code: 125, Err: err}
 	}
 	defer m.close()
-	if err := m.expect("listening"); err != nil {
+	if err := m.expect("listening"); errors.Is(err, errStarted) {
+		if _, err := e.awaitPayload(ctx, v.ID); err != nil {
+			return 0, false, err
+		}
+		return e.Attach(ctx, v.ID, o, stdio)
+	} else if err != nil {
 		return 0, false, err
 	}
 	client, err := attach.Dial(ctx, e.attachPath(v.ID), clientOptions(v.Config, o, stdio, true))
@@ -184,6 +194,9 @@ func (m *launcher) expect(stage string) error {
 	}
 	if r.Error != "" {
 		return &StartError{Code: r.Code, Err: errors.New(r.Error)}
+	}
+	if r.Stage == "started" && stage == "listening" {
+		return errStarted // by another command's monitor, not by this one
 	}
 	if r.Stage != stage {
 		return &StartError{Code: 125, Err: fmt.Errorf("monitor says %q, not %q", r.Stage, stage)}
