@@ -86,6 +86,9 @@ func bundlePlans(dirs state.Dirs, getenv func(string) string) *bundle.Runtime {
 
 // openBackend opens the state below BERTH_ROOT and BERTH_RUNROOT.
 func openBackend(getenv func(string) string, stderr *os.File) (*backend, error) {
+	if err := checkOpenFiles(); err != nil {
+		return nil, err
+	}
 	dirs, err := state.DirsFromEnv(getenv)
 	if err != nil {
 		return nil, err
