@@ -154,9 +154,7 @@ func (d *detached) attachTerminal(fd int) {
 }
 
 func (d *detached) copy() {
-	for _, o := range d.outputs {
-		d.copies.Go(func() { copyOutput(o) })
-	}
+	copyOutputs(&d.copies, d.outputs, true)
 }
 
 // Stdin writes what a client sends to the payload.

@@ -61,12 +61,6 @@ type foreground struct {
 	copies sync.WaitGroup
 }
 
-// output is one stream on its way from the payload.
-type output struct {
-	from *os.File
-	to   io.Writer
-}
-
 // open makes the pipes. The payload never gets a descriptor of a file or a
 // terminal of the host: it could open it anew through /proc, for writing too,
 // or push characters into the terminal (CVE-2017-5226). A pipe leads nowhere
@@ -140,6 +134,16 @@ func isPipe(f *os.File) bool {
 	return err == nil && st.Mode()&os.ModeNamedPipe != 0
 }
 
+// sameFile reports whether two streams end in one place, as on a terminal.
+func sameFile(a, b *os.File) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	x, errX := a.Stat()
+	y, errY := b.Stat()
+	return errX == nil && errY == nil && os.SameFile(x, y)
+}
+
 // tee writes the log first and then the caller's stream. A stream that nobody
 // reads any more must not stop the payload's log: `yes | head` gets the
 // payload a closed pipe instead.
@@ -158,21 +162,11 @@ func (f *foreground) begin(s *supervisor) { f.copy(s.run) }
 
 func (f *foreground) copy(run *nsenter.Run) {
 	f.closeTheirs()
-	for _, o := range f.outputs {
-		f.copies.Go(func() { copyOutput(o) })
-	}
+	copyOutputs(&f.copies, f.outputs, sameFile(f.stdio.Out, f.stdio.Err))
 	if f.input != nil {
 		go f.copyInput()
 	}
 	go f.forward(run)
-}
-
-// copyOutput copies until the payload's end closes. When the reader is gone
-// the pipe is closed too, so that the payload meets SIGPIPE as it would without
-// a container.
-func copyOutput(o output) {
-	defer o.from.Close()
-	_, _ = io.Copy(o.to, o.from)
 }
 
 // copyInput copies until the caller's input ends or the payload stops reading.
