@@ -173,8 +173,8 @@ func TestResolveErrors(t *testing.T) {
 		"a/b:1":                             "No such image: a/b:1",
 		"abc":                               "No such image: abc:latest",
 		"sha256:" + strings.Repeat("0", 64): "No such image: sha256:" + strings.Repeat("0", 64),
-		"":                                  "invalid reference format: empty",
-		"A":                                 "invalid reference format: repository name (A) must be lowercase",
+		"":                                  "invalid reference format",
+		"A":                                 "invalid reference format: repository name (library/A) must be lowercase",
 	}
 	for query, want := range tests {
 		if _, err := s.Resolve(query); err == nil || err.Error() != want {

@@ -9,9 +9,9 @@ import (
 func isolationRows() []flagRow {
 	return []flagRow{
 		{flag: "cap-add", args: "--cap-drop ALL --cap-add SYS_TIME", in: "grep CapEff /proc/self/status", want: `CapEff:\t0000000002000000`,
-			bad: []badFlag{{"--cap-add FLY", `invalid CapAdd: unknown capability: "FLY"`}}},
+			bad: []badFlag{{"--cap-add FLY", `invalid CapAdd: unknown capability: "CAP_FLY"`}}},
 		{flag: "cap-drop", args: "--cap-drop ALL", in: "grep -E 'Cap(Eff|Bnd)' /proc/self/status", want: `CapEff:\t0{16}\nCapBnd:\t0{16}`,
-			bad: []badFlag{{"--cap-drop FLY", `invalid CapDrop: unknown capability: "FLY"`}}},
+			bad: []badFlag{{"--cap-drop FLY", `invalid CapDrop: unknown capability: "CAP_FLY"`}}},
 		{flag: "privileged", args: "--privileged", in: "grep -E 'Seccomp:|CapEff' /proc/self/status; test -w /proc/sys/kernel/core_pattern && echo open", want: `CapEff:\t0*1ff\S+\nSeccomp:\t0\nopen`},
 		{flag: "security-opt", args: "--security-opt no-new-privileges --security-opt seccomp=unconfined", in: "grep -E 'NoNewPrivs|Seccomp:' /proc/self/status", want: `NoNewPrivs:\t1\nSeccomp:\t0`,
 			bad: []badFlag{{"--security-opt what=ever", `invalid --security-opt 2: "what=ever"`}, {"--security-opt seccomp=/nonexistent", "opening seccomp profile (/nonexistent) failed"}}},
