@@ -213,16 +213,36 @@ func (i *information) kernel() error {
 // writeInfo prints docker's lines.
 func (s *session) writeInfo(i *information) error {
 	var b strings.Builder
-	line := func(name string, value any) {
-		if text := fmt.Sprint(value); text != "" {
-			fmt.Fprintf(&b, "%s: %s\n", name, text)
-		}
-	}
+	line := infoLine(&b)
 	b.WriteString("Client:\n")
 	line(" Version", "   "+i.ClientInfo.Version)
 	line(" Context", "   "+i.ClientInfo.Context)
 	line(" Debug Mode", i.ClientInfo.Debug)
 	b.WriteString("\nServer:\n")
+	i.writeServer(&b)
+	i.writeHost(&b, s.program)
+	b.WriteString("\n")
+	if _, err := io.WriteString(s.out, b.String()); err != nil {
+		return err
+	}
+	for _, warning := range i.Warnings {
+		fmt.Fprintln(s.err, warning)
+	}
+	return nil
+}
+
+// infoLine returns what adds a line to b; what has no value has no line.
+func infoLine(b *strings.Builder) func(name string, value any) {
+	return func(name string, value any) {
+		if text := fmt.Sprint(value); text != "" {
+			fmt.Fprintf(b, "%s: %s\n", name, text)
+		}
+	}
+}
+
+// writeServer writes the lines about containers and about what runs them.
+func (i *information) writeServer(b *strings.Builder) {
+	line := infoLine(b)
 	line(" Containers", i.Containers)
 	line("  Running", i.ContainersRunning)
 	line("  Paused", i.ContainersPaused)
@@ -247,9 +267,14 @@ func (s *session) writeInfo(i *information) error {
 	b.WriteString(" Security Options:\n")
 	for _, option := range i.SecurityOptions {
 		name, profile, _ := strings.Cut(strings.TrimPrefix(option, "name="), ",profile=")
-		fmt.Fprintf(&b, "  %s\n", name)
+		fmt.Fprintf(b, "  %s\n", name)
 		line("   Profile", profile)
 	}
+}
+
+// writeHost writes the lines about the machine.
+func (i *information) writeHost(b *strings.Builder, program string) {
+	line := infoLine(b)
 	line(" Kernel Version", i.KernelVersion)
 	line(" Operating System", i.OperatingSystem)
 	line(" OSType", i.OSType)
@@ -259,7 +284,7 @@ func (s *session) writeInfo(i *information) error {
 	line(" Name", i.Name)
 	line(" ID", i.ID)
 	root := " Root Dir"
-	if s.program == "docker" {
+	if program == "docker" {
 		root = " Docker Root Dir"
 	}
 	line(root, i.DockerRootDir)
@@ -269,14 +294,6 @@ func (s *session) writeInfo(i *information) error {
 	line(" No Proxy", i.NoProxy)
 	line(" Experimental", i.ExperimentalBuild)
 	line(" Live Restore Enabled", i.LiveRestoreEnabled)
-	b.WriteString("\n")
-	if _, err := io.WriteString(s.out, b.String()); err != nil {
-		return err
-	}
-	for _, warning := range i.Warnings {
-		fmt.Fprintln(s.err, warning)
-	}
-	return nil
 }
 
 // machineID is what tells this machine from others; empty where it has none.

@@ -16,16 +16,12 @@ func restartCommand() *command {
 			{"Restart a container, with half a minute to end.", "berth restart -t 30 web"},
 		},
 		build: func(s *session) ([]*option.Option, action) {
-			var timeout *int
-			var signal string
-			return []*option.Option{
-					option.Parsed(&signal, checkSignal, "s,signal", "string", "Signal to send to the container"),
-					option.Parsed(&timeout, parseInt, "t,timeout,time", "int", "Seconds to wait before killing the container"),
-				}, func(ctx context.Context, args []string) error {
-					return s.onEach(func(b *backend, ref string) error {
-						return startFailed(b.Restart(ctx, ref, timeout, signal))
-					})(args)
-				}
+			var f stopFlags
+			return f.options(), func(ctx context.Context, args []string) error {
+				return s.onEach(func(b *backend, ref string) error {
+					return startFailed(b.Restart(ctx, ref, f.timeout, f.signal))
+				})(args)
+			}
 		},
 	}
 }

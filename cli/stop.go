@@ -6,6 +6,19 @@ import (
 	"berth/cli/option"
 )
 
+// stopFlags say how a container is asked to end.
+type stopFlags struct {
+	timeout *int
+	signal  string
+}
+
+func (f *stopFlags) options() []*option.Option {
+	return []*option.Option{
+		option.Parsed(&f.signal, checkSignal, "s,signal", "string", "Signal to send to the container"),
+		option.Parsed(&f.timeout, parseInt, "t,timeout,time", "int", "Seconds to wait before killing the container"),
+	}
+}
+
 func stopCommand() *command {
 	return &command{
 		name: "stop", category: categoryContainers, group: "container", groupNames: []string{"stop"},
@@ -17,16 +30,12 @@ func stopCommand() *command {
 			{"Stop containers, with half a minute to end.", "berth stop -t 30 web db"},
 		},
 		build: func(s *session) ([]*option.Option, action) {
-			var timeout *int
-			var signal string
-			return []*option.Option{
-					option.Parsed(&signal, checkSignal, "s,signal", "string", "Signal to send to the container"),
-					option.Parsed(&timeout, parseInt, "t,timeout,time", "int", "Seconds to wait before killing the container"),
-				}, func(ctx context.Context, args []string) error {
-					return s.onEach(func(b *backend, ref string) error {
-						return b.Stop(ctx, ref, timeout, signal)
-					})(args)
-				}
+			var f stopFlags
+			return f.options(), func(ctx context.Context, args []string) error {
+				return s.onEach(func(b *backend, ref string) error {
+					return b.Stop(ctx, ref, f.timeout, f.signal)
+				})(args)
+			}
 		},
 	}
 }
