@@ -1,5 +1,7 @@
 package main
 
+import "maps"
+
 // note is what the page says of a command or a flag that berth has.
 type note struct {
 	// how is what differs, or why it is refused.
@@ -13,12 +15,14 @@ type note struct {
 // berth, as far as somebody can notice: "attach", "run --pull". What is said of
 // run goes for create.
 func differences() map[string]note {
-	const (
-		onlyOwn = "There is no network that could give it: none, host and another container's have no addresses of a container's own."
-		v1      = "Only where the kernel has it, which is cgroup v1. Elsewhere it is an error; docker warns and goes on."
-		windows = "Of containers of Windows. Docker on Linux passes over it in silence."
-		noTLS   = "There is no connection that TLS could protect."
-	)
+	all := commandDifferences()
+	maps.Copy(all, runDifferences())
+	return all
+}
+
+// commandDifferences are those of all commands but run.
+func commandDifferences() map[string]note {
+	const noTLS = "There is no connection that TLS could protect."
 	return map[string]note{
 		"attach":       {how: "A container that runs in the foreground without `-t` belongs to the command that runs it, and nobody else can attach to it."},
 		"completion":   {how: "For bash, zsh and fish; also completes names of containers and images, by what the command can act on."},
@@ -44,6 +48,21 @@ func differences() map[string]note {
 		"docker --tlscert":   {how: noTLS, refused: "--tlscert /x ps"},
 		"docker --tlskey":    {how: noTLS, refused: "--tlskey /x ps"},
 
+		"update --memory":             {how: "Down to 1 MiB; docker's least is 6 MiB."},
+		"update --memory-reservation": {how: "As `--memory`."},
+		"rm --volumes":                {how: "Without effect, as there are no anonymous volumes."},
+		"system prune --volumes":      {how: "Without effect, as there are no volumes."},
+	}
+}
+
+// runDifferences are those of run's flags.
+func runDifferences() map[string]note {
+	const (
+		onlyOwn = "There is no network that could give it: none, host and another container's have no addresses of a container's own."
+		v1      = "Only where the kernel has it, which is cgroup v1. Elsewhere it is an error; docker warns and goes on."
+		windows = "Of containers of Windows. Docker on Linux passes over it in silence."
+	)
+	return map[string]note{
 		"run --pull":                  {how: "`missing` and `never` are one, as there is no registry to pull from; `always` is refused."},
 		"run --quiet":                 {how: "Without effect, as nothing is pulled."},
 		"run --platform":              {how: "An image in berth's store is for one platform; it only has to be the one that is asked for."},
@@ -76,14 +95,10 @@ func differences() map[string]note {
 		"run --io-maxiops":            {how: windows, refused: "run --io-maxiops 5 box true"},
 		"run --memory":                {how: "Down to 1 MiB; docker's least is 6 MiB."},
 		"run --memory-reservation":    {how: "As `--memory`."},
-		"update --memory":             {how: "Down to 1 MiB; docker's least is 6 MiB."},
-		"update --memory-reservation": {how: "As `--memory`."},
 		"run --memory-swappiness":     {how: v1},
 		"run --oom-kill-disable":      {how: v1},
 		"run --cpu-rt-period":         {how: "Only where the kernel schedules groups in real time. Elsewhere it is an error; docker warns and goes on."},
 		"run --cpu-rt-runtime":        {how: "As `--cpu-rt-period`."},
 		"run --disable-content-trust": {how: "Without effect, with a warning for `false`: docker's content trust is no more."},
-		"rm --volumes":                {how: "Without effect, as there are no anonymous volumes."},
-		"system prune --volumes":      {how: "Without effect, as there are no volumes."},
 	}
 }
