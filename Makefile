@@ -98,17 +98,17 @@ $(LINTER): tests/tools/go.mod tests/tools/go.sum
 bench: build ## compare with crun, runc, bubblewrap, podman and docker (root, Debian)
 	@GO="$(GO)" sh bench/run.sh $(BENCHFLAGS)
 
-man: ## write docs/man and docs/completion from the commands' own help
-	$(GO) run $(GOFLAGS_ALL) ./docs/genman -o docs/man -completion docs/completion
+man: ## write docs/man and the tables of docs/coming-from-docker.md from the commands' own help
+	$(GO) run $(GOFLAGS_ALL) ./docs/genman -o docs/man
 
 install: build ## install the binary, its link berth-runc, man pages and completion (DESTDIR, PREFIX)
 	install -D -m 755 berth $(DESTDIR)$(PREFIX)/bin/berth
 	ln -sf berth $(DESTDIR)$(PREFIX)/bin/berth-runc
 	@for page in docs/man/*.1; do [ ! -f "$$page" ] || install -D -m 644 "$$page" "$(DESTDIR)$(PREFIX)/share/man/man1/$${page##*/}"; done
 	@for page in docs/man/*.8; do [ ! -f "$$page" ] || install -D -m 644 "$$page" "$(DESTDIR)$(PREFIX)/share/man/man8/$${page##*/}"; done
-	install -D -m 644 docs/completion/berth.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/berth
-	install -D -m 644 docs/completion/_berth $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_berth
-	install -D -m 644 docs/completion/berth.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/berth.fish
+	install -D -m 644 cli/completion/berth.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/berth
+	install -D -m 644 cli/completion/berth.zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_berth
+	install -D -m 644 cli/completion/berth.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/berth.fish
 
 # Debian's cross compiler has no musl, so this one is static glibc. The overlay
 # puts the arm64 image where this machine's is embedded from.

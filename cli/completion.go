@@ -24,22 +24,16 @@ var (
 	fishScript string
 )
 
-// Script is the completion of one shell.
-type Script struct {
-	// Shell is its name, File the name that it is installed by.
-	Shell, File string
-	Text        string
-}
+// script is the completion of one shell.
+type script struct{ shell, text string }
 
-// Scripts are the completions for a program of a name.
-func Scripts(program string) []Script {
-	scripts := []Script{
-		{"bash", program + ".bash", bashScript}, {"zsh", "_" + program, zshScript}, {"fish", program + ".fish", fishScript},
+// scripts are the completions for a program of a name.
+func scripts(program string) []script {
+	list := []script{{"bash", bashScript}, {"zsh", zshScript}, {"fish", fishScript}}
+	for i := range list {
+		list[i].text = strings.ReplaceAll(list[i].text, "berth", program)
 	}
-	for i := range scripts {
-		scripts[i].Text = strings.ReplaceAll(scripts[i].Text, "berth", program)
-	}
-	return scripts
+	return list
 }
 
 func completionCommand() *command {
@@ -63,9 +57,9 @@ Containers and images are those of BERTH_ROOT as far as the user may read it: wi
 }
 
 func (s *session) printScript(shell string) error {
-	for _, script := range Scripts(s.program) {
-		if script.Shell == shell {
-			_, err := fmt.Fprint(s.out, script.Text)
+	for _, script := range scripts(s.program) {
+		if script.shell == shell {
+			_, err := fmt.Fprint(s.out, script.text)
 			return err
 		}
 	}

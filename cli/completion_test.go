@@ -216,13 +216,13 @@ func TestOperands(t *testing.T) {
 
 func TestScripts(t *testing.T) {
 	w := newWorld()
-	for _, script := range Scripts("berth") {
-		if r := w.berth(t, "completion", script.Shell); r.out != script.Text || r.code != 0 {
-			t.Errorf("%s: %+v", script.Shell, r)
+	for _, script := range scripts("berth") {
+		if r := w.berth(t, "completion", script.shell); r.out != script.text || r.code != 0 {
+			t.Errorf("%s: %+v", script.shell, r)
 		}
-		r := w.called(t, "docker", "completion", script.Shell)
+		r := w.called(t, "docker", "completion", script.shell)
 		if strings.Contains(r.out, "berth") || !strings.Contains(r.out, "docker") {
-			t.Errorf("%s: the script for docker is about %s", script.Shell, r.out)
+			t.Errorf("%s: the script for docker is about %s", script.shell, r.out)
 		}
 	}
 	if r := w.berth(t, "completion", "powershell"); r.code != 1 || r.err != "Error: no completion for the shell \"powershell\"\nhint: there is bash, zsh and fish\n" {

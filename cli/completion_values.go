@@ -120,8 +120,8 @@ func (c *completer) object(ctx context.Context, kind operand, lead, cur string) 
 }
 
 func (c *completer) shells(cur string) {
-	for _, script := range Scripts(c.program) {
-		c.add(cur, script.Shell, "Completion of "+script.Shell)
+	for _, script := range scripts(c.program) {
+		c.add(cur, script.shell, "Completion of "+script.shell)
 	}
 }
 

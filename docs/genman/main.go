@@ -1,6 +1,6 @@
 // Command genman writes berth's manual pages from the commands' own help, and the
-// shells' completion scripts, and the tables of the page on coming from docker. It is run by "make man"; a test holds that what is
-// committed is what it writes.
+// tables of the page on coming from docker. It is run by "make man"; a test holds
+// that what is committed is what it writes.
 package main
 
 import (
@@ -17,14 +17,10 @@ import (
 
 func main() {
 	folder := flag.String("o", "docs/man", "folder to write the pages to")
-	scripts := flag.String("completion", "docs/completion", "folder to write the completion scripts to")
 	flag.Parse()
 	err := write(*folder)
 	if err == nil {
-		err = writeAll(*scripts, completions())
-	}
-	if err == nil {
-		err = writeTable(filepath.Join(filepath.Dir(filepath.Clean(*scripts)), "coming-from-docker.md"))
+		err = writeTable(filepath.Join(filepath.Dir(filepath.Clean(*folder)), "coming-from-docker.md"))
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "genman: %v\n", err)
@@ -88,14 +84,5 @@ func pages() map[string][]byte {
 		list[p.Name+".1"] = md2man.Render([]byte(p.Markdown))
 	}
 	list["berth-oci.8"] = md2man.Render([]byte(oci.Manual()))
-	return list
-}
-
-// completions are the completion scripts by the files' names.
-func completions() map[string][]byte {
-	list := map[string][]byte{}
-	for _, script := range cli.Scripts("berth") {
-		list[script.File] = []byte(script.Text)
-	}
 	return list
 }

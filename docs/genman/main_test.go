@@ -36,24 +36,6 @@ func TestPagesAreCurrent(t *testing.T) {
 	}
 }
 
-// TestCompletionIsCurrent holds docs/completion, which is installed, to the
-// scripts that berth prints.
-func TestCompletionIsCurrent(t *testing.T) {
-	wanted := completions()
-	for name, text := range wanted {
-		if have, err := os.ReadFile(filepath.Join("..", "completion", name)); err != nil || !bytes.Equal(have, text) {
-			t.Errorf("docs/completion/%s is not what berth completion prints (%v): run make man", name, err)
-		}
-	}
-	have, err := os.ReadDir(filepath.Join("..", "completion"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(have) != len(wanted) {
-		t.Errorf("docs/completion has %d files, want %d", len(have), len(wanted))
-	}
-}
-
 // TestPagesAreWellFormed has two formatters read the pages. A second name's page
 // is one line that names another file.
 func TestPagesAreWellFormed(t *testing.T) {
