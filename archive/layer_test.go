@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"berth/tests/fixture"
 )
 
 // entriesOf lists an archive: names, with the content of files and the target
@@ -64,7 +66,7 @@ func TestPackLayer(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			upper := tree(t, tt.upper...)
 			if tt.mark != nil {
-				needRoot(t)
+				fixture.NeedRoot(t)
 				if err := tt.mark(upper.Name()); err != nil {
 					t.Fatal(err)
 				}

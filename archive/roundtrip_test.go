@@ -16,18 +16,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-)
 
-func needRoot(t testing.TB) {
-	t.Helper()
-	if os.Geteuid() == 0 {
-		return
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("must run as root in CI")
-	}
-	t.Skip("needs root: trees hold devices and other users' files")
-}
+	"berth/tests/fixture"
+)
 
 // manifest describes every path below root: all that an archive should keep.
 func manifest(t testing.TB, root string) []string {
@@ -99,7 +90,7 @@ func sameTrees(t *testing.T, got, want []string) {
 // richTree has one of everything.
 func richTree(t testing.TB) string {
 	t.Helper()
-	needRoot(t)
+	fixture.NeedRoot(t)
 	root := t.TempDir()
 	long := strings.Repeat("long/", 40) + strings.Repeat("n", 200)
 	plant(t, root, "etc/passwd=root", "bin/su=setuid", "bin/ping=caps", "empty/", "weird \n\xff name=w", long+"=deep",

@@ -32,6 +32,7 @@ bzip2 bzip2
 xz xz-utils
 zsh zsh
 fish fish
+ps procps
 mandoc mandoc
 groff groff-base
 aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"berth/tests/fixture"
 )
 
 // sample is a process as /proc shows it, started an hour and a minute ago.
@@ -130,12 +132,9 @@ func asleep(t *testing.T, pid int) []Process {
 	return nil
 }
 
-// TestAsPs compares with the ps of the host, where there is one.
+// TestAsPs compares with the ps of the host.
 func TestAsPs(t *testing.T) {
-	ps, err := exec.LookPath("ps")
-	if err != nil {
-		t.Skip("by design: compares with ps, which this machine does not have")
-	}
+	ps := fixture.NeedTool(t, "ps")
 	sleep := exec.Command("sleep", "100")
 	if err := sleep.Start(); err != nil {
 		t.Fatal(err)
