@@ -126,7 +126,7 @@ func (l *Ledger) ours(all []process) []process {
 	self := byPID[os.Getpid()]
 	var found []process
 	for _, p := range all {
-		if l.known[p.processKey] || p.pid == self.pid {
+		if l.known[p.processKey] || p.pid == self.pid || p.isInits() {
 			continue
 		}
 		if descends(p, self.pid, byPID) || l.traced(p, self) {
@@ -135,6 +135,12 @@ func (l *Ledger) ours(all []process) []process {
 	}
 	return found
 }
+
+// isInits tells a process that has ended, whose parent has too, and that init
+// has adopted: what is left of it is init's to collect. One that collects a
+// single child for each SIGCHLD keeps some until another one ends, since such
+// signals do not queue (signal(7)).
+func (p process) isInits() bool { return p.state == "Z" && p.parent == 1 }
 
 func descends(p process, ancestor int, byPID map[int]process) bool {
 	for hops := 0; hops < len(byPID) && p.parent > 0; hops++ {
