@@ -17,7 +17,8 @@ export CGO_CFLAGS := -O2 $(if $(MUSL),-idirafter /usr/include -idirafter /usr/in
 
 # netgo and osusergo: no resolver or user database of a C library in a static
 # binary. urfave_cli_no_docs: leaves out a Markdown library that costs start-up.
-TAGS    := netgo,osusergo,urfave_cli_no_docs,embedbox
+# nethttpomithttp2: registries speak HTTP/1.1, and HTTP/2 costs start-up, too.
+TAGS    := netgo,osusergo,urfave_cli_no_docs,nethttpomithttp2,embedbox
 LDFLAGS := -s -w -linkmode external -extldflags "-static" -X main.version=$(VERSION)
 # No path and no time of this machine ends up in the binary, so two builds of a
 # commit are equal byte for byte.

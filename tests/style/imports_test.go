@@ -17,7 +17,7 @@ func layers() map[string][]string {
 	low := append(base, "rootfs", "cgroup", "seccomp")
 	runtime := append(slices.Clone(low), "archive", "container", "image", "bundle")
 	// What commands and the engine wire together.
-	product := append(slices.Clone(runtime), "network", "volume", "systemd", "resctrl", "build", "teach")
+	product := append(slices.Clone(runtime), "registry", "network", "volume", "systemd", "resctrl", "build", "teach")
 	// What both command lines are made of.
 	words := []string{"cli/option", "cli/status"}
 	return map[string][]string{
@@ -25,10 +25,11 @@ func layers() map[string][]string {
 		"cli":       slices.Concat(product, words, []string{"cli/oci", "engine"}),
 		"cli/oci":   slices.Concat(product, words),
 		"engine":    product,
-		"build":     {"image", "container", "network", "volume", "rootfs", "state"},
+		"build":     {"image", "registry", "container", "network", "volume", "rootfs", "state"},
 		"bundle":    append(slices.Clone(low), "container", "network", "systemd", "resctrl"),
 		"container": append(slices.Clone(low), "archive"),
 		"image":     {"archive", "rootfs", "state"},
+		"registry":  {"image", "state"},
 		"network":   base,
 		"volume":    {"nsenter", "rootfs", "state"},
 		"systemd":   base,

@@ -19,7 +19,7 @@ if [ "${1:-}" = -short ]; then
 fi
 # SUITE="cgroup tests" picks some.
 wanted=${SUITE:-$packages}
-tags=netgo,osusergo,urfave_cli_no_docs,embedbox
+tags=netgo,osusergo,urfave_cli_no_docs,nethttpomithttp2,embedbox
 work=$(mktemp -d "${TMPDIR:-/tmp}/berth-suite.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/suite"

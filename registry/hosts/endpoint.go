@@ -1,0 +1,30 @@
+// Package hosts owns where a registry's requests go: registries.conf with its
+// mirrors and rewritten names, docker's daemon.json, the certificates in certs.d,
+// and which registries may be spoken to without TLS.
+//
+// It reads files and never the network. Not for credentials: those are package
+// credentials'.
+package hosts
+
+import (
+	"crypto/tls"
+	"net/url"
+)
+
+// Endpoint is one place to ask for a repository. A reference has several when
+// there are mirrors, or when a registry may be spoken to without TLS.
+type Endpoint struct {
+	// Base is scheme and host; "/v2/" follows.
+	Base *url.URL
+	// Repository is the path of the repository at this endpoint, without the host.
+	Repository string
+	// Registry is the name that credentials go by: host, and port if it has one.
+	Registry string
+	// TLS is the endpoint's own settings, nil for the system's.
+	TLS *tls.Config
+	// Mirror: a copy, for pulling only; what it lacks the next endpoint may have.
+	Mirror bool
+	// ByDigestOnly, ByTagOnly restrict a mirror (containers-registries.conf(5),
+	// pull-from-mirror).
+	ByDigestOnly, ByTagOnly bool
+}
