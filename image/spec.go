@@ -22,6 +22,10 @@ const annotationRefName = "org.opencontainers.image.ref.name"
 // was imported from, so that a newer berth can tell an old box.
 const annotationBox = "dev.berth.box"
 
+// annotationDigest is the digest by which the registry of a row's name knows the
+// image, a multi-platform index's for one that was pulled through it.
+const annotationDigest = "dev.berth.digest"
+
 // Descriptor points at a blob (image-spec, descriptor.md). Size is in bytes.
 type Descriptor struct {
 	MediaType    string            `json:"mediaType"`
