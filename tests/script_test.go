@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,14 +20,26 @@ import (
 // settle is how long a script's leftovers may take to go.
 const settle = 2 * time.Second
 
-// inMachine are the scripts that the short run in the virtual machine has: what
-// another kernel, cgroup v2 and systemd can make different.
-func inMachine() []string {
+// inMachine are the scripts that the virtual machine has. In its short run they
+// are those in which another kernel, cgroup v2 and systemd can make a difference,
+// in the long one all but those with a registry, which is not installed there.
+func inMachine(t *testing.T) []string {
+	t.Helper()
 	names := []string{"run", "exec", "limits", "stop", "pause", "update", "terminal", "logs_journal", "oci_exec", "oci_life", "oci_limits"}
 	for i, name := range names {
 		names[i] = filepath.Join("scripts", name+".txtar")
 	}
-	return names
+	if testing.Short() {
+		return names
+	}
+	all, err := filepath.Glob("scripts/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(all, func(path string) bool {
+		text, err := os.ReadFile(path)
+		return err == nil && strings.Contains(string(text), "\nregistry ")
+	})
 }
 
 // leaveToHost skips a test in the short run in the virtual machine: an emulated
@@ -54,8 +67,8 @@ func TestScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir, files := "scripts", []string(nil)
-	if shortMachine() {
-		dir, files = "", inMachine()
+	if os.Getenv("BERTH_VM") != "" {
+		dir, files = "", inMachine(t)
 	}
 	testscript.RunT(serial{t}, testscript.Params{
 		Dir:                dir,
@@ -64,12 +77,13 @@ func TestScripts(t *testing.T) {
 		Setup:              func(env *testscript.Env) error { return prepare(env, bin) },
 		Condition:          condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"berth": cmdBerth,
-			"exits": cmdExits,
-			"json":  cmdJSON,
-			"jsonl": cmdJSONLines,
-			"pty":   cmdPty,
-			"retry": cmdRetry,
+			"berth":    cmdBerth,
+			"exits":    cmdExits,
+			"json":     cmdJSON,
+			"jsonl":    cmdJSONLines,
+			"pty":      cmdPty,
+			"registry": cmdRegistry,
+			"retry":    cmdRetry,
 		},
 	})
 }

@@ -21,6 +21,8 @@ mkfs.ext4 e2fsprogs
 qemu-system-x86_64 qemu-system-x86
 skopeo skopeo
 umoci umoci
+buildah buildah
+docker-registry docker-registry
 runc runc
 dockerd docker.io
 containerd containerd
