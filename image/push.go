@@ -56,13 +56,7 @@ func (s *Store) Push(ctx context.Context, dst Target, query string, to Reference
 	if err != nil {
 		return Pushed{}, err
 	}
-	if err := p.layers(ctx); err != nil {
-		return Pushed{}, err
-	}
-	if err := p.send(ctx, p.entry.manifest.Config, func(Progress) {}); err != nil {
-		return Pushed{}, err
-	}
-	if err := dst.PutManifest(ctx, to, p.manifest.MediaType, p.content); err != nil {
+	if err := p.run(ctx); err != nil {
 		return Pushed{}, err
 	}
 	pushed := Pushed{Digest: p.manifest.Digest, Size: p.manifest.Size}
@@ -79,6 +73,8 @@ type push struct {
 	// tools stored below an index as well.
 	manifest Descriptor
 	content  []byte
+	// open is where blobs are read, nil for the store.
+	open func(blob Descriptor) func(offset int64) (io.ReadCloser, error)
 	// mounts are the repositories of the registry that have a blob.
 	mounts      map[Digest][]string
 	progress    func(Progress)
@@ -98,29 +94,55 @@ func (s *Store) planPush(dst Target, query string, to Reference, o PushOptions) 
 	if err := checkPlatform(query, e, o.Platform); err != nil {
 		return nil, err
 	}
+	manifest := e.desc
+	if isIndex(e.desc.MediaType) {
+		if manifest, err = s.selectPlatform(e.desc); err != nil {
+			return nil, err
+		}
+	}
+	content, err := s.readBlob(manifest)
+	if err != nil {
+		return nil, err
+	}
+	p := newPush(s, dst, to, e, o)
+	p.manifest, p.content = manifest, content
+	p.manifest.MediaType = cmp.Or(e.manifest.MediaType, manifest.MediaType)
+	p.mounts = s.mountSources(index, e, to)
+	return p, p.checkBlobs()
+}
+
+// newPush is a push without its manifest.
+func newPush(s *Store, dst Target, to Reference, e entry, o PushOptions) *push {
 	p := &push{
-		store: s, dst: dst, to: to, entry: e, manifest: e.desc,
+		store: s, dst: dst, to: to, entry: e,
 		progress: o.Progress, concurrency: cmp.Or(o.Concurrency, pushConcurrency),
 	}
 	if p.progress == nil {
 		p.progress = func(Progress) {}
 	}
-	if isIndex(e.desc.MediaType) {
-		if p.manifest, err = s.selectPlatform(e.desc); err != nil {
-			return nil, err
+	return p
+}
+
+// checkBlobs finds out what is missing while nothing has been sent.
+func (p *push) checkBlobs() error {
+	m := p.entry.manifest
+	for _, blob := range append(slices.Clone(m.Layers), m.Config) {
+		if err := p.store.checkStored(blob); err != nil {
+			return fmt.Errorf("push %s: %w", p.to.Familiar(), err)
 		}
 	}
-	if p.content, err = s.readBlob(p.manifest); err != nil {
-		return nil, err
+	return nil
+}
+
+// run sends all of it.
+func (p *push) run(ctx context.Context) error {
+	if err := p.layers(ctx); err != nil {
+		return err
 	}
-	p.manifest.MediaType = cmp.Or(e.manifest.MediaType, p.manifest.MediaType)
-	for _, blob := range append(slices.Clone(e.manifest.Layers), e.manifest.Config) {
-		if err := s.checkStored(blob); err != nil {
-			return nil, fmt.Errorf("push %s: %w", to.Familiar(), err)
-		}
+	if err := p.send(ctx, p.entry.manifest.Config, func(Progress) {}); err != nil {
+		return err
 	}
-	p.mounts = s.mountSources(index, e, to)
-	return p, nil
+	return p.dst.PutManifest(ctx, p.to, p.manifest.MediaType, p.content)
 }
 
 func isIndex(mediaType string) bool {
@@ -196,6 +218,10 @@ func (p *push) layers(ctx context.Context) error {
 	var wg sync.WaitGroup
 	seats := make(chan struct{}, p.concurrency)
 	queue := distinct(p.entry.manifest.Layers)
+	if p.open != nil {
+		// Layers that are elsewhere by design, as those of Windows, stay there.
+		queue = slices.DeleteFunc(queue, func(d Descriptor) bool { return len(d.URLs) > 0 })
+	}
 	for _, l := range queue {
 		p.progress(Progress{Blob: l.Digest, Stage: StageWaiting, Total: l.Size})
 	}
@@ -249,6 +275,9 @@ func (p *push) send(ctx context.Context, blob Descriptor, progress func(Progress
 			tell(StageMounted, blob.Size, from)
 			return nil
 		}
+	}
+	if p.open != nil {
+		return p.dst.UploadBlob(ctx, p.to, blob, p.open(blob))
 	}
 	up := &upload{path: p.store.blobPath(blob.Digest), size: blob.Size, tell: func(stage Stage, done int64) { tell(stage, done, "") }}
 	if err := p.dst.UploadBlob(ctx, p.to, blob, up.open); err != nil {

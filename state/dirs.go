@@ -46,6 +46,10 @@ func (d Dirs) Image() string { return d.Root + "/image" }
 // Layer holds unpacked layers, a folder per chain ID.
 func (d Dirs) Layer() string { return d.Root + "/layer" }
 
+// ManifestLists holds a record per manifest list that is being put together. It
+// is made with the first one.
+func (d Dirs) ManifestLists() string { return d.Root + "/manifest" }
+
 // Cache holds what can be made again at any time, such as compiled filters.
 func (d Dirs) Cache() string { return d.Root + "/cache" }
 
