@@ -1,9 +1,3 @@
-// Package hosts owns where a registry's requests go: registries.conf with its
-// mirrors and rewritten names, docker's daemon.json, the certificates in certs.d,
-// and which registries may be spoken to without TLS.
-//
-// It reads files and never the network. Not for credentials: those are package
-// credentials'.
 package hosts
 
 import (
@@ -25,6 +19,7 @@ type Endpoint struct {
 	// Mirror: a copy, for pulling only; what it lacks the next endpoint may have.
 	Mirror bool
 	// ByDigestOnly, ByTagOnly restrict a mirror (containers-registries.conf(5),
-	// pull-from-mirror).
+	// pull-from-mirror). Endpoints leaves out a mirror that is not for its
+	// reference.
 	ByDigestOnly, ByTagOnly bool
 }
