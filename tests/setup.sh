@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the tests need from Debian's packages, and builds the cached
-# fixture. Without apt-get or without root it says what is missing and fails.
+# fixtures. Without apt-get or without root it says what is missing and fails.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -15,6 +15,7 @@ strace strace
 debootstrap debootstrap
 setfattr attr
 setcap libcap2-bin
+flock util-linux
 ip iproute2
 nft nftables
 mkfs.ext4 e2fsprogs
@@ -88,5 +89,8 @@ if ! command -v go >/dev/null; then
 fi
 
 sh tests/conformance/build.sh
-[ "$(id -u)" = 0 ] && sh tests/fixture/debootstrap.sh bookworm >/dev/null
+if [ "$(id -u)" = 0 ]; then
+	sh tests/fixture/debootstrap.sh bookworm >/dev/null
+	sh tests/fixture/images.sh busybox debian python3 nginx sixty corners >/dev/null
+fi
 echo "setup: done"
