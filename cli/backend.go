@@ -123,6 +123,7 @@ type imageStore interface {
 type imageUpkeep interface {
 	LayerSizes() (map[string]int64, error)
 	Collect(ctx context.Context, keep func(layer string) bool) ([]string, error)
+	Check(ctx context.Context, o image.CheckOptions) ([]image.Finding, error)
 }
 
 // imageFinder is what creating a container needs of the images.

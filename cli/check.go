@@ -2,9 +2,7 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"berth/cli/option"
@@ -16,9 +14,11 @@ func checkCommand() *command {
 	return &command{
 		name: "system check", category: categoryOther, group: "system", groupNames: []string{"check"}, hidden: true,
 		args: "[OPTIONS]", short: "Find and mend what is damaged or left over",
-		about: `Check looks at every container's records, at names, images and layers, at what interrupted commands left, and at cgroups without a container. It settles the containers whose supervisor died, as every command does, and prints a line for each finding.
+		about: `Check looks at every container's records, at names, at what interrupted commands left, and at cgroups without a container. Of the image store it verifies every blob by size and digest, and every layer's files against its blob. It settles the containers whose supervisor died, as every command does, and prints a line for each finding, with the images and containers that it concerns.
 
-With --repair it mends what can be mended without a loss. A container whose record or spec cannot be read, and an image that is damaged, stay: -f removes such containers, with what they wrote, and rmi such images. The exit status is 1 when something is left to be done.`,
+With --repair it mends what can be mended without a loss: a blob is fetched again from the registry that its image came from, a layer unpacked again unless a running container stands on it, an index that cannot be read is made again from the images that are there (their names may be lost; the old one stays as index.json.broken), and what nobody uses is removed. A container whose record or spec cannot be read stays: -f removes such containers, with what they wrote. An image that stays damaged can be removed with rmi.
+
+What is only reclaimable is no damage: prune removes it, too. The exit status is 1 when something is left to be done.`,
 		mixed: true,
 		examples: []example{
 			{"Look for what is wrong, and mend it.", "berth system check --repair"},
@@ -41,25 +41,22 @@ func (s *session) check(ctx context.Context, o container.CheckOptions) error {
 	if err != nil {
 		return err
 	}
-	findings, err := b.Check(ctx, o)
+	found, err := b.Check(ctx, o)
+	var findings []finding
+	for _, f := range found {
+		findings = append(findings, finding{Finding: f})
+	}
 	if err == nil {
-		var more []container.Finding
+		var more []finding
 		more, err = b.checkImages(ctx, o.Repair)
 		findings = append(findings, more...)
 	}
 	left := 0
 	for _, f := range findings {
-		text := f.Object + ": " + f.Problem
-		switch {
-		case f.Repaired:
-			text += " (repaired)"
-		case f.Err != nil:
-			text += " (not repaired: " + f.Err.Error() + ")"
-		}
-		if !f.Repaired {
+		if !f.Repaired && !f.reclaimable {
 			left++
 		}
-		if _, err := fmt.Fprintln(s.out, strings.ReplaceAll(text, "\n", "; ")); err != nil {
+		if _, err := fmt.Fprintln(s.out, f); err != nil {
 			return err
 		}
 	}
@@ -74,6 +71,25 @@ func (s *session) check(ctx context.Context, o container.CheckOptions) error {
 	return &hintError{fmt.Errorf("%s found", problems(left)), "berth system check --repair mends what can be mended"}
 }
 
+// finding is a line of check. What is reclaimable is no problem.
+type finding struct {
+	container.Finding
+	reclaimable bool
+}
+
+func (f finding) String() string {
+	text := f.Object + ": " + f.Problem
+	switch {
+	case f.Repaired:
+		text += " (repaired)"
+	case f.Err != nil:
+		text += " (not repaired: " + f.Err.Error() + ")"
+	case f.reclaimable:
+		text += " (reclaimable)"
+	}
+	return strings.ReplaceAll(text, "\n", "; ")
+}
+
 func problems(n int) string {
 	if n == 1 {
 		return "1 problem"
@@ -81,84 +97,54 @@ func problems(n int) string {
 	return fmt.Sprintf("%d problems", n)
 }
 
-// checkImages looks for damaged images, for layers that are missing, and for
-// layers that neither an image nor a container has.
-func (b *backend) checkImages(ctx context.Context, repair bool) ([]container.Finding, error) {
-	list, err := b.images.List()
-	if err != nil {
-		return nil, err
-	}
-	var findings []container.Finding
-	damaged := false
-	for _, img := range list {
-		if img.Err == nil {
-			continue
+// checkImages verifies the image store.
+func (b *backend) checkImages(ctx context.Context, repair bool) ([]finding, error) {
+	found, err := b.images.Check(ctx, image.CheckOptions{Repair: repair, Users: b.layerUsers})
+	list := make([]finding, len(found))
+	for i, f := range found {
+		list[i] = finding{
+			Finding:     container.Finding{Object: f.Object, Problem: f.Problem + concerned(f), Repaired: f.Repaired, Err: f.Err},
+			reclaimable: f.Reclaimable,
 		}
-		name := img.Ref
-		if name == "" {
-			name = string(img.Manifest)
-		}
-		f := container.Finding{Object: "image " + name, Problem: img.Err.Error()}
-		if repair && errors.Is(img.Err, image.ErrNotUnpacked) {
-			f.Err = b.images.Materialize(ctx, name)
-			f.Repaired = f.Err == nil
-		}
-		damaged = damaged || !f.Repaired
-		findings = append(findings, f)
 	}
-	if damaged {
-		// Which layers a damaged image has is not known.
-		return findings, nil
-	}
-	orphans, err := b.orphans(ctx, list)
-	if err != nil || len(orphans) == 0 {
-		return findings, err
-	}
-	var removed []string
-	var failed error
-	if repair {
-		removed, failed = b.images.Collect(ctx, func(layer string) bool { return !slices.Contains(orphans, layer) })
-	}
-	for _, layer := range orphans {
-		f := container.Finding{Object: "layer " + layer, Problem: "no image and no container has it"}
-		f.Repaired = slices.ContainsFunc(removed, func(chain string) bool { return strings.HasSuffix(layer, strings.TrimPrefix(chain, "sha256:")) })
-		if !f.Repaired {
-			f.Err = failed
-		}
-		findings = append(findings, f)
-	}
-	return findings, nil
+	return list, err
 }
 
-// orphans are the layers that nothing uses. A container that cannot be read may
-// use any.
-func (b *backend) orphans(ctx context.Context, list []image.Image) ([]string, error) {
+// concerned says which images and containers a finding is about.
+func concerned(f image.Finding) string {
+	var of []string
+	for _, name := range f.Images {
+		if ref, err := image.ParseNamed(name); err == nil {
+			name = ref.Familiar()
+		}
+		if "image "+name != f.Object && !strings.HasSuffix(f.Object, name) {
+			of = append(of, "image "+name)
+		}
+	}
+	for _, id := range f.Containers {
+		of = append(of, "container "+shortID(id))
+	}
+	if len(of) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(of, ", ") + ")"
+}
+
+// layerUsers are the containers by the layers that they stand on. One that cannot
+// be read may stand on any.
+func (b *backend) layerUsers(ctx context.Context) (map[string][]image.User, error) {
 	views, err := b.List(ctx)
 	if err != nil {
 		return nil, err
 	}
-	used, unknown := map[string]bool{}, false
+	users := map[string][]image.User{}
 	for _, v := range views {
-		unknown = unknown || v.Err != nil
+		if v.Err != nil {
+			return nil, fmt.Errorf("read container %s: %w", shortID(v.ID), v.Err)
+		}
 		for _, layer := range v.Layers {
-			used[layer] = true
+			users[layer] = append(users[layer], image.User{Container: v.ID, Running: v.Up()})
 		}
 	}
-	if unknown {
-		return nil, nil
-	}
-	for _, img := range list {
-		for _, layer := range img.Layers {
-			used[layer] = true
-		}
-	}
-	sizes, err := b.images.LayerSizes()
-	var orphans []string
-	for layer := range sizes {
-		if !used[layer] {
-			orphans = append(orphans, layer)
-		}
-	}
-	slices.Sort(orphans)
-	return orphans, err
+	return users, nil
 }

@@ -43,30 +43,52 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestCheckImages: damaged images and orphaned layers are named; without knowing
-// what a container uses nothing counts as an orphan.
+// TestCheckImages: damage names what it concerns and is a problem, what can be
+// reclaimed is none.
 func TestCheckImages(t *testing.T) {
+	full := "docker.io/library/used:latest"
+	for _, tt := range []struct {
+		name string
+		f    image.Finding
+		code int
+		out  string
+	}{
+		{
+			"image", image.Finding{Object: "image " + full, Problem: "is damaged", Images: []string{full}}, 1,
+			"image docker.io/library/used:latest: is damaged\n",
+		},
+		{
+			"blob", image.Finding{Object: "blob sha256:b", Problem: "is missing", Images: []string{full, "sha256:m"}, Containers: []string{strings.Repeat("a1", 32)}}, 1,
+			"blob sha256:b: is missing (image used:latest, image sha256:m, container a1a1a1a1a1a1)\n",
+		},
+		{
+			"stuck", image.Finding{Object: "layer /l", Problem: "is damaged", Err: errors.New("a\nb")}, 1,
+			"layer /l: is damaged (not repaired: a; b)\n",
+		},
+		{"repaired", image.Finding{Object: "layer /l", Problem: "is damaged", Repaired: true}, 0, "layer /l: is damaged (repaired)\n"},
+		{"unused", image.Finding{Object: "layer /l", Problem: "nobody has it", Reclaimable: true}, 0, "layer /l: nobody has it (reclaimable)\n"},
+		{"removed", image.Finding{Object: "layer /l", Problem: "nobody has it", Reclaimable: true, Repaired: true}, 0, "layer /l: nobody has it (repaired)\n"},
+	} {
+		w := storeWorld(t)
+		w.images.findings = []image.Finding{tt.f}
+		if r := w.berth(t, "system", "check"); r.code != tt.code || r.out != tt.out {
+			t.Errorf("%s: %+v", tt.name, r)
+		}
+	}
+}
+
+// TestCheckAsks: the store is told who stands on which layer, and that it is not
+// known when a container cannot be read.
+func TestCheckAsks(t *testing.T) {
 	w := storeWorld(t)
-	img := w.images.list["used"]
-	img.Err = image.ErrCorrupt
-	w.images.list["used"] = img
-	if r := w.berth(t, "system", "check"); r.code != 1 || r.out != "image docker.io/library/used:latest: image store content is damaged\n" {
-		t.Errorf("a damaged image: %+v", r)
-	}
-	w = storeWorld(t)
-	w.images.orphans = []string{"/layer/orphan"}
-	if r := w.berth(t, "system", "check"); r.code != 1 || r.out != "layer /layer/orphan: no image and no container has it\n" {
-		t.Errorf("a layer that nobody has: %+v", r)
-	}
-	if r := w.berth(t, "system", "check", "--repair"); r.code != 0 || r.out != "layer /layer/orphan: no image and no container has it (repaired)\n" {
-		t.Errorf("its repair: %+v", r)
+	w.images.asked = new(image.CheckOptions)
+	w.berth(t, "system", "check", "--repair")
+	users, err := w.images.asked.Users(t.Context())
+	if err != nil || !w.images.asked.Repair || len(users) != 2 || len(users["/layer/1"]) != 2 || users["/layer/1"][0].Running == users["/layer/1"][1].Running {
+		t.Errorf("asked %+v, users %+v, %v", w.images.asked, users, err)
 	}
 	w.views = append(w.views, &container.View{Config: &container.Config{}, Status: container.Broken, Err: errors.New("no")})
-	if r := w.berth(t, "system", "check"); r.code != 0 || r.out != "" {
-		t.Errorf("a layer that a broken container may have: %+v", r)
-	}
-	w.images.list["nameless"] = image.Image{Err: image.ErrNotUnpacked, Manifest: "sha256:m"}
-	if r := w.berth(t, "system", "check", "--repair"); r.code != 0 || r.out != "image sha256:m: image layer is not unpacked (repaired)\n" {
-		t.Errorf("an image that is not unpacked: %+v", r)
+	if _, err := w.images.asked.Users(t.Context()); err == nil {
+		t.Error("a container that cannot be read is passed over")
 	}
 }

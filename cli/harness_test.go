@@ -217,6 +217,9 @@ type fakeImages struct {
 	list map[string]image.Image
 	// orphans are layers that no image has.
 	orphans []string
+	// findings is what Check finds, asked what it may do, when set.
+	findings []image.Finding
+	asked    *image.CheckOptions
 	// committed collects what is asked of Commit, when set.
 	committed *[]image.CommitOptions
 }
@@ -263,6 +266,13 @@ func (f fakeImages) LayerSizes() (map[string]int64, error) {
 
 func (f fakeImages) Collect(context.Context, func(layer string) bool) ([]string, error) {
 	return []string{"sha256:orphan"}, nil
+}
+
+func (f fakeImages) Check(_ context.Context, o image.CheckOptions) ([]image.Finding, error) {
+	if f.asked != nil {
+		*f.asked = o
+	}
+	return f.findings, nil
 }
 
 func (f fakeImages) Materialize(context.Context, string) error { return nil }

@@ -25,6 +25,9 @@ var (
 	// ErrNotUnpacked: the image's blobs are stored but a layer tree is missing;
 	// Store.Materialize unpacks it.
 	ErrNotUnpacked = errors.New("image layer is not unpacked")
+
+	// errNewer: what is stored is of a form that this berth does not know.
+	errNewer = errors.New("a newer program wrote it")
 )
 
 // NoSuchImageError says that nothing in the store goes by Ref.

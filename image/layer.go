@@ -159,14 +159,10 @@ func (s *Store) commitBlob(st *stage) error {
 // caller holds the lock. A tree that is there already is the same tree.
 func (s *Store) commitLayer(st *stage, chain Digest) error {
 	final := s.layerPath(chain)
-	rec := layerRecord{
-		DiffID: st.diffID, Size: st.unpacked.Size, Entries: st.unpacked.Entries,
-		Implicit: st.unpacked.Implicit, Dropped: st.unpacked.DroppedXattrs,
-	}
 	if _, err := os.Lstat(final); err == nil {
 		return s.linkLayer(chain)
 	}
-	if err := state.WriteJSON(final+".json", &rec, state.Durable); err != nil {
+	if err := s.writeLayerRecord(st, chain); err != nil {
 		return err
 	}
 	if err := s.linkLayer(chain); err != nil {
@@ -177,6 +173,13 @@ func (s *Store) commitLayer(st *stage, chain Digest) error {
 		return err
 	}
 	return syncDir(s.dirs.Layer())
+}
+
+func (s *Store) writeLayerRecord(st *stage, chain Digest) error {
+	return state.WriteJSON(s.layerPath(chain)+".json", &layerRecord{
+		DiffID: st.diffID, Size: st.unpacked.Size, Entries: st.unpacked.Entries,
+		Implicit: st.unpacked.Implicit, Dropped: st.unpacked.DroppedXattrs,
+	}, state.Durable)
 }
 
 // linkLayer gives the layer its short name. Half a digest names it, so a clash
@@ -253,6 +256,9 @@ func openRegular(path string) (*os.File, error) {
 	// A layout can be handled by other tools: a link in place of a blob must not
 	// lead anywhere, a FIFO must not block.
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENXIO) {
+		return nil, fmt.Errorf("open %s: %w: not a regular file", path, ErrCorrupt)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -89,8 +89,11 @@ func (s *Store) ensure() error {
 	if _, err := os.Lstat(marker); err == nil {
 		return nil
 	}
-	return state.WriteFile(marker, []byte(`{"imageLayoutVersion":"1.0.0"}`+"\n"), state.Durable)
+	return state.WriteFile(marker, []byte(layoutMarker), state.Durable)
 }
+
+// layoutMarker is the content of oci-layout.
+const layoutMarker = `{"imageLayoutVersion":"1.0.0"}` + "\n"
 
 // readIndex returns the layout's index, an empty one where there is none yet.
 func (s *Store) readIndex() (Index, error) {
@@ -99,7 +102,11 @@ func (s *Store) readIndex() (Index, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return Index{SchemaVersion: 2, MediaType: MediaTypeIndex, Manifests: []Descriptor{}}, nil
 	}
-	if err == nil && index.SchemaVersion != 2 {
+	switch {
+	case err != nil:
+	case index.SchemaVersion > 2:
+		err = fmt.Errorf("read %s: schemaVersion %d: %w", s.indexPath(), index.SchemaVersion, errNewer)
+	case index.SchemaVersion != 2:
 		err = fmt.Errorf("read %s: %w: schemaVersion %d", s.indexPath(), ErrCorrupt, index.SchemaVersion)
 	}
 	return index, err

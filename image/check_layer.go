@@ -1,0 +1,159 @@
+package image
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"berth/state"
+
+	"golang.org/x/sys/unix"
+)
+
+// verifyLayers compares every tree with its blob, and looks at the record and the
+// short name beside it.
+func (c *checker) verifyLayers(ctx context.Context) error {
+	var list []*checkedLayer
+	for _, l := range c.layers {
+		list = append(list, l)
+	}
+	problems := make([]layerProblem, len(list))
+	at := make([]int, len(list))
+	for i := range at {
+		at[i] = i
+	}
+	inParallel(ctx, at, func(_ context.Context, i int) { problems[i] = c.verifyLayer(list[i]) })
+	for i, l := range list {
+		if p := problems[i]; ctx.Err() == nil {
+			c.layerFindings(l, p)
+		}
+	}
+	return nil
+}
+
+// layerProblem is what is wrong with a layer; nil errors are right.
+type layerProblem struct{ tree, record, link error }
+
+func (c *checker) layerFindings(l *checkedLayer, p layerProblem) {
+	path := c.layerPath(l.chain)
+	note := func(object string, err error, mend func(ctx context.Context) error) {
+		f := c.found(object, blobProblem(err))
+		f.Images, f.Containers = l.images, c.containersOf(path)
+		if !errors.Is(err, state.ErrVersion) {
+			c.later(f, mend)
+		}
+	}
+	if errors.Is(p.tree, fs.ErrNotExist) {
+		if !c.stillNamed(&checkedBlob{images: l.images}) {
+			return
+		}
+		p.tree = ErrNotUnpacked
+	}
+	if p.tree != nil {
+		note("layer "+path, p.tree, func(ctx context.Context) error { return c.replaceTree(ctx, l) })
+		return
+	}
+	if p.record != nil {
+		note("file "+path+".json", p.record, func(ctx context.Context) error { return c.replaceTree(ctx, l) })
+	}
+	if p.link != nil {
+		note("file "+c.dirs.Layer()+"/"+LayerLink(path), p.link, func(ctx context.Context) error { return c.relink(ctx, l.chain) })
+	}
+}
+
+func (c *checker) verifyLayer(l *checkedLayer) layerProblem {
+	path := c.layerPath(l.chain)
+	fi, err := os.Lstat(path)
+	if err == nil && !fi.IsDir() {
+		err = fmt.Errorf("%w: it is no directory", ErrCorrupt)
+	}
+	if err != nil {
+		return layerProblem{tree: err}
+	}
+	var p layerProblem
+	var rec layerRecord
+	p.record = state.ReadJSON(path+".json", &rec)
+	if p.record == nil && rec.DiffID != l.diffID {
+		p.record = fmt.Errorf("%w: it is of diff-id %s", ErrCorrupt, rec.DiffID)
+	}
+	if target, err := os.Readlink(c.dirs.Layer() + "/" + LayerLink(path)); err != nil {
+		p.link = err
+	} else if target != "../"+l.chain.Hex() {
+		p.link = fmt.Errorf("%w: it leads to %s", ErrCorrupt, target)
+	}
+	return p
+}
+
+// relink makes a layer's short name again.
+func (c *checker) relink(ctx context.Context, chain Digest) error {
+	unlock, err := c.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	link := c.dirs.Layer() + "/" + LayerLink(c.layerPath(chain))
+	if target, err := os.Readlink(link); err == nil && target != "../"+chain.Hex() || errors.Is(err, unix.EINVAL) {
+		if err := os.Remove(link); err != nil {
+			return err
+		}
+	}
+	return c.linkLayer(chain)
+}
+
+// replaceTree unpacks a layer again, into the place of what is there.
+func (c *checker) replaceTree(ctx context.Context, l *checkedLayer) (err error) {
+	if err := c.verifyBlob(ctx, l.blob.desc); err != nil {
+		return fmt.Errorf("its blob %s: %w", l.blob.desc.Digest, err)
+	}
+	f, err := openRegular(c.blobPath(l.blob.desc.Digest))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	st, err := c.newStage()
+	if err != nil {
+		return err
+	}
+	// What was replaced lies in the stage then, and goes with it.
+	defer func() { err = errors.Join(err, st.discard()) }()
+	if err := st.receive(ctx, bufio.NewReaderSize(f, aheadSize), Limits{}); err != nil {
+		return err
+	}
+	if st.diffID != l.diffID {
+		return fmt.Errorf("%w: its tar has diff-id %s, the image says %s", ErrCorrupt, st.diffID, l.diffID)
+	}
+	unlock, err := c.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := c.nobodyRuns(ctx, l); err != nil {
+		return err
+	}
+	path := c.layerPath(l.chain)
+	err = unix.Renameat2(unix.AT_FDCWD, st.dir+"/tree", unix.AT_FDCWD, path, unix.RENAME_EXCHANGE)
+	if err == unix.ENOENT {
+		return c.commitLayer(st, l.chain)
+	}
+	if err != nil {
+		return &os.LinkError{Op: "renameat2", Old: st.dir + "/tree", New: path, Err: err}
+	}
+	return errors.Join(c.writeLayerRecord(st, l.chain), syncDir(c.dirs.Layer()))
+}
+
+// nobodyRuns refuses to touch a tree that a running container's root is made of.
+func (c *checker) nobodyRuns(ctx context.Context, l *checkedLayer) error {
+	users, err := c.Users(ctx)
+	if err != nil {
+		return fmt.Errorf("a container may use it: %w", err)
+	}
+	for _, u := range users[c.layerPath(l.chain)] {
+		if u.Running {
+			return fmt.Errorf("container %s runs on it: stop it first", shortID(u.Container))
+		}
+	}
+	return nil
+}
