@@ -2,6 +2,7 @@ package image
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -46,10 +47,13 @@ func (s *Store) Remove(ctx context.Context, ref string, opts RemoveOptions, inUs
 		return nil, nil, err
 	}
 	e, err := s.find(index, ref)
-	if err != nil {
+	// A row that was found and cannot be read goes as any other, or nobody could
+	// get rid of a damaged image.
+	damaged := err != nil && e.desc.Digest != ""
+	if err != nil && !damaged {
 		return nil, nil, err
 	}
-	r := removal{store: s, index: index, target: e, query: ref, force: opts.Force, inUse: inUse}
+	r := removal{store: s, index: index, target: e, damaged: damaged, query: ref, force: opts.Force, inUse: inUse}
 	if err := r.plan(); err != nil {
 		return nil, nil, err
 	}
@@ -61,9 +65,11 @@ type removal struct {
 	store  *Store
 	index  Index
 	target entry
-	query  string
-	force  bool
-	inUse  func(Digest) []User
+	// damaged tells that not all of target could be read.
+	damaged bool
+	query   string
+	force   bool
+	inUse   func(Digest) []User
 
 	// rows are the index rows of the image, drop those that go.
 	rows, drop []Descriptor
@@ -75,11 +81,14 @@ type removal struct {
 func (r *removal) plan() error {
 	id := r.target.id()
 	for _, row := range r.index.Manifests {
-		if e, err := r.store.readEntry(row); err == nil && e.id() == id {
+		if e, err := r.store.readEntry(row); err == nil && e.id() == id || row.Digest == r.target.desc.Digest {
 			r.rows = append(r.rows, row)
 		}
 	}
-	users := r.inUse(id)
+	var users []User
+	if id != "" {
+		users = r.inUse(id)
+	}
 	if !r.byID() {
 		r.drop = []Descriptor{r.target.desc}
 		if len(r.rows) > 1 {
@@ -155,8 +164,15 @@ func (r *removal) commit() (untagged, deleted []string, err error) {
 	if r.blocked != nil || gone < len(r.rows) {
 		return untagged, nil, r.blocked
 	}
-	deleted = append(deleted, string(r.target.id()))
-	layers, err := r.store.deleteContent(index, r.target, len(r.inUse(r.target.id())) > 0)
+	id := r.target.id()
+	if id.Validate() != nil {
+		// The manifest's digest is all that is known of it.
+		id = r.target.desc.Digest
+	}
+	deleted = append(deleted, string(id))
+	// Which layers a damaged image has is not known for sure: Collect asks who uses
+	// them.
+	layers, err := r.store.deleteContent(index, r.target, r.damaged || len(r.inUse(r.target.id())) > 0)
 	return untagged, append(deleted, layers...), err
 }
 
@@ -173,8 +189,9 @@ func appendName(names []string, row Descriptor) []string {
 func (s *Store) deleteContent(index Index, e entry, keepTrees bool) (layers []string, err error) {
 	used, err := s.references(index)
 	if err != nil {
-		// With a row that cannot be read nobody knows what it needs.
-		return nil, fmt.Errorf("keep content of %s: %w", e.id().Short(), err)
+		// With a row that cannot be read nobody knows what it needs. It is that
+		// image's damage, not this one's: Collect removes the rest when it has gone.
+		return nil, nil //nolint:nilerr // as said
 	}
 	blobs := []Digest{e.desc.Digest, e.id()}
 	for _, l := range e.manifest.Layers {
@@ -182,7 +199,7 @@ func (s *Store) deleteContent(index Index, e entry, keepTrees bool) (layers []st
 	}
 	var failed []error
 	for _, b := range blobs {
-		if used.blobs[b] {
+		if used.blobs[b] || b.Validate() != nil {
 			continue
 		}
 		if err := os.Remove(s.blobPath(b)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -230,8 +247,9 @@ func (s *Store) references(index Index) (references, error) {
 	for _, row := range index.Manifests {
 		e, err := s.readEntry(row)
 		if err != nil {
-			return used, err
+			return used, fmt.Errorf("read image %s: %w", rowName(row), err)
 		}
+		s.addIndexed(used, row)
 		used.blobs[row.Digest], used.blobs[e.id()] = true, true
 		for _, l := range e.manifest.Layers {
 			used.blobs[l.Digest] = true
@@ -241,6 +259,29 @@ func (s *Store) references(index Index) (references, error) {
 		}
 	}
 	return used, nil
+}
+
+// addIndexed adds what a row names that is itself an index, as other tools write
+// them: the images of all platforms that are there.
+func (s *Store) addIndexed(used references, row Descriptor) {
+	if row.MediaType != MediaTypeIndex && row.MediaType != MediaTypeDockerList {
+		return
+	}
+	var index Index
+	if b, err := s.readBlob(row); err != nil || json.Unmarshal(b, &index) != nil {
+		return
+	}
+	for _, m := range index.Manifests {
+		used.blobs[m.Digest] = true
+		var manifest Manifest
+		if b, err := s.readBlob(m); err != nil || decodeManifest(b, &manifest) != nil {
+			continue
+		}
+		used.blobs[manifest.Config.Digest] = true
+		for _, l := range manifest.Layers {
+			used.blobs[l.Digest] = true
+		}
+	}
 }
 
 // repositories returns the distinct repositories that the rows are named in.

@@ -92,11 +92,15 @@ func findRef(index Index, ref Reference) (Descriptor, bool) {
 }
 
 // findID returns the image whose id starts with hex. Rows that cannot be read do
-// not stand in the way of the others.
+// not stand in the way of the others; they go by the whole digest of their
+// manifest, which is what listings show of them.
 func (s *Store) findID(index Index, hex string, missing error) (entry, error) {
 	var found entry
 	for _, desc := range index.Manifests {
 		e, err := s.readEntry(desc)
+		if err != nil && desc.Digest.Hex() == hex {
+			return e, err
+		}
 		if err != nil || !strings.HasPrefix(e.id().Hex(), hex) {
 			continue
 		}
