@@ -12,7 +12,7 @@ import (
 // ParsePlatform reads "os[/architecture[/variant]]"; what is left out is this
 // machine's. A single word may be an architecture too, as with docker.
 func ParsePlatform(s string) (Platform, error) {
-	p := defaultPlatform()
+	p := hostPlatform()
 	if s == "" {
 		return p, nil
 	}

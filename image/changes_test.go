@@ -49,7 +49,7 @@ func TestChanges(t *testing.T) {
 }
 
 func TestParsePlatform(t *testing.T) {
-	own := defaultPlatform().Architecture
+	own := hostPlatform().Architecture
 	for in, want := range map[string]Platform{
 		"": {OS: "linux", Architecture: own}, "linux": {OS: "linux", Architecture: own}, "arm64": {OS: "linux", Architecture: "arm64"},
 		"linux/aarch64": {OS: "linux", Architecture: "arm64"}, "linux/arm/v7": {OS: "linux", Architecture: "arm", Variant: "v7"},

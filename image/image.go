@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"runtime"
 	"time"
 )
 
@@ -119,23 +118,33 @@ func (s *Store) selectPlatform(desc Descriptor) (Descriptor, error) {
 	if err != nil {
 		return desc, fmt.Errorf("read index %s: %w", desc.Digest, err)
 	}
-	var index struct {
+	var index Index
+	if err := decodeIndex(b, &index); err != nil {
+		return desc, fmt.Errorf("read index %s: %w", desc.Digest, err)
+	}
+	pick, err := index.bestFor(hostPlatform())
+	if err != nil {
+		return desc, fmt.Errorf("read index %s: %w", desc.Digest, err)
+	}
+	return pick, nil
+}
+
+// decodeIndex is decodeManifest for an index.
+func decodeIndex(b []byte, index *Index) error {
+	var both struct {
 		Index
-		Layers json.RawMessage `json:"layers"`
-		Config json.RawMessage `json:"config"`
+		Layers   json.RawMessage `json:"layers"`
+		Config   json.RawMessage `json:"config"`
+		FSLayers json.RawMessage `json:"fsLayers"`
 	}
-	if err := json.Unmarshal(b, &index); err != nil {
-		return desc, fmt.Errorf("read index %s: %w: %w", desc.Digest, ErrCorrupt, err)
+	if err := json.Unmarshal(b, &both); err != nil {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
-	if index.Layers != nil || index.Config != nil {
-		return desc, fmt.Errorf("read index %s: %w: both manifest and index", desc.Digest, ErrCorrupt)
+	if both.Layers != nil || both.Config != nil || both.FSLayers != nil {
+		return fmt.Errorf("%w: both manifest and index", ErrCorrupt)
 	}
-	for _, m := range index.Manifests {
-		if p := m.Platform; p != nil && p.OS == "linux" && p.Architecture == runtime.GOARCH {
-			return m, nil
-		}
-	}
-	return desc, fmt.Errorf("index %s holds no image for linux/%s", desc.Digest, runtime.GOARCH)
+	*index = both.Index
+	return nil
 }
 
 // image turns an entry into what callers see.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"time"
 )
 
@@ -248,7 +247,19 @@ func (s *Store) Tag(ctx context.Context, source, target string) error {
 	if err != nil {
 		return err
 	}
-	return s.writeIndex(withName(index, e.desc, ref.String()))
+	return s.writeIndex(withName(index, knownIn(e.desc, ref), ref.String()))
+}
+
+// knownIn leaves out by which digest the registry knows the image when ref is in
+// another repository: nothing was pulled from there or pushed to it.
+func knownIn(desc Descriptor, ref Reference) Descriptor {
+	have, err := ParseNamed(desc.Annotations[annotationRefName])
+	if err == nil && have.Name() == ref.Name() {
+		return desc
+	}
+	desc = named(desc, "")
+	delete(desc.Annotations, annotationDigest)
+	return desc
 }
 
 // Materialize unpacks the layers of an image whose blobs are stored but whose
@@ -311,6 +322,3 @@ func (s *Store) commitUnder(ctx context.Context, st *stage, chain Digest) error 
 	defer unlock()
 	return s.commitLayer(st, chain)
 }
-
-// defaultPlatform is the machine's own.
-func defaultPlatform() Platform { return Platform{OS: "linux", Architecture: runtime.GOARCH} }

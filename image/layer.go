@@ -1,7 +1,6 @@
 package image
 
 import (
-	"bufio"
 	"context"
 	"encoding/base32"
 	"encoding/hex"
@@ -78,70 +77,44 @@ func (s *Store) newStage() (*stage, error) {
 
 func (st *stage) discard() error { return state.RemoveTree(st.dir) }
 
-// receive reads a layer from r, storing the bytes and unpacking the tar on the
-// way. Bytes stay compressed as they came when the image-spec has a media type
-// for that, for no work is cheaper than work not done and every tool reads all
-// three; a bzip2 stream is stored as the tar inside it.
-func (st *stage) receive(ctx context.Context, r io.Reader, limits Limits) error {
-	limits = limits.OrDefaults()
-	in := &countingReader{r: r}
-	br := bufio.NewReaderSize(in, aheadSize)
-	kind, err := detectCompression(br)
-	if err != nil {
-		return fmt.Errorf("read layer: %w", err)
+func (st *stage) record() layerRecord {
+	return layerRecord{
+		DiffID: st.diffID, Size: st.unpacked.Size, Entries: st.unpacked.Entries,
+		Implicit: st.unpacked.Implicit, Dropped: st.unpacked.DroppedXattrs,
 	}
+}
+
+// receive reads a layer from r, storing the bytes and unpacking the tar on the
+// way, and syncs both.
+func (st *stage) receive(ctx context.Context, r io.Reader, limits Limits) error {
 	blob, err := os.OpenFile(st.dir+"/blob", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	defer blob.Close()
+	g := &ingest{source: r, keep: blob}
+	if err := st.unpack(ctx, g, limits); err != nil {
+		return err
+	}
+	// One syncfs covers the blob and every file of the tree; an fsync for each
+	// would cost more than the unpacking.
+	if err := unix.Syncfs(int(blob.Fd())); err != nil {
+		return fmt.Errorf("syncfs %s: %w", st.dir, err)
+	}
+	return nil
+}
+
+// unpack runs g with the stage's tree and takes over what came out.
+func (st *stage) unpack(ctx context.Context, g *ingest, limits Limits) error {
 	tree, err := os.Open(st.dir + "/tree")
 	if err != nil {
 		return err
 	}
 	defer tree.Close()
-
-	stored, content := newCountingHash(), newCountingHash()
-	mediaType, asIs := kind.mediaType()
-	var source io.Reader = br
-	if asIs {
-		source = io.TeeReader(br, io.MultiWriter(blob, stored))
-	}
-	tarStream, err := decompress(source, kind)
-	if err != nil {
-		return err
-	}
-	defer tarStream.Close()
-	var plainTar io.Reader = &bombGuard{r: tarStream, in: in, limits: limits}
-	switch {
-	case !asIs:
-		mediaType = MediaTypeLayer
-		plainTar = io.TeeReader(plainTar, io.MultiWriter(blob, stored))
-		content = stored
-	case kind == plain:
-		content = stored
-	default:
-		plainTar = io.TeeReader(plainTar, content)
-	}
-	ahead := newReadAhead(plainTar)
-	st.unpacked, err = archive.Unpack(ctx, ahead, tree, limits)
-	ahead.stop()
-	if err != nil {
-		return err
-	}
-	// Some compressors leave bytes behind the stream that they end; they are part
-	// of the blob.
-	if _, err := io.Copy(io.Discard, source); err != nil {
-		return fmt.Errorf("read layer: %w", err)
-	}
-	st.blob = Descriptor{MediaType: mediaType, Digest: stored.digest(), Size: stored.n}
-	st.diffID = content.digest()
-	// One syncfs covers the blob and every file of the tree; an fsync for each
-	// would cost more than the unpacking.
-	if err := unix.Syncfs(int(tree.Fd())); err != nil {
-		return fmt.Errorf("syncfs %s: %w", st.dir, err)
-	}
-	return nil
+	g.tree, g.limits = tree, limits.OrDefaults()
+	err = g.run(ctx)
+	st.blob, st.diffID, st.unpacked = g.blob, g.diffID, g.unpacked
+	return err
 }
 
 // commitBlob moves the staged blob to its place. The caller holds the lock.
@@ -176,10 +149,8 @@ func (s *Store) commitLayer(st *stage, chain Digest) error {
 }
 
 func (s *Store) writeLayerRecord(st *stage, chain Digest) error {
-	return state.WriteJSON(s.layerPath(chain)+".json", &layerRecord{
-		DiffID: st.diffID, Size: st.unpacked.Size, Entries: st.unpacked.Entries,
-		Implicit: st.unpacked.Implicit, Dropped: st.unpacked.DroppedXattrs,
-	}, state.Durable)
+	rec := st.record()
+	return state.WriteJSON(s.layerPath(chain)+".json", &rec, state.Durable)
 }
 
 // linkLayer gives the layer its short name. Half a digest names it, so a clash

@@ -2,11 +2,12 @@ package image
 
 import "io"
 
-// readAhead runs a reader in its own goroutine, a few buffers ahead of its
-// consumer, so that hashing and inflating overlap with writing files. Its stop
-// ends the goroutine and returns only when it has left the source.
+// readAhead runs a reader in a goroutine of its own, a few buffers ahead of its
+// consumer, so that hashing and inflating overlap with writing files. Writers that
+// look at what passes have another one. Its stop ends them and returns only when
+// they have left the source.
 type readAhead struct {
-	full    chan chunk
+	out     chan chunk
 	free    chan []byte
 	done    chan struct{}
 	current chunk
@@ -23,21 +24,29 @@ const (
 	aheadSize    = 256 << 10
 )
 
-func newReadAhead(r io.Reader) *readAhead {
+// newReadAhead begins to read r. Each buffer is given to taps on its way.
+func newReadAhead(r io.Reader, taps ...io.Writer) *readAhead {
 	a := &readAhead{
-		full: make(chan chunk, aheadBuffers),
+		out:  make(chan chunk, aheadBuffers),
 		free: make(chan []byte, aheadBuffers),
 		done: make(chan struct{}),
 	}
 	for range aheadBuffers {
 		a.free <- make([]byte, aheadSize)
 	}
-	go a.fill(r)
+	if len(taps) == 0 {
+		go a.fill(r, a.out)
+		return a
+	}
+	full := make(chan chunk, aheadBuffers)
+	go a.fill(r, full)
+	go a.tap(full, taps)
 	return a
 }
 
-func (a *readAhead) fill(r io.Reader) {
-	defer close(a.full)
+// fill and tap never block in a send: there are as many slots as buffers.
+func (a *readAhead) fill(r io.Reader, out chan<- chunk) {
+	defer close(out)
 	for {
 		var b []byte
 		select {
@@ -45,15 +54,34 @@ func (a *readAhead) fill(r io.Reader) {
 		case <-a.done:
 			return
 		}
-		n, err := io.ReadFull(r, b)
-		if err == io.ErrUnexpectedEOF {
-			err = io.EOF
+		// Not io.ReadFull, whose ErrUnexpectedEOF cannot be told from the source's.
+		n, err := 0, error(nil)
+		for n < len(b) && err == nil {
+			var k int
+			k, err = r.Read(b[n:])
+			n += k
 		}
-		// Sends never block: there are as many slots as buffers.
-		a.full <- chunk{b[:n], err}
+		out <- chunk{b[:n], err}
 		if err != nil {
 			return
 		}
+	}
+}
+
+func (a *readAhead) tap(in <-chan chunk, taps []io.Writer) {
+	defer close(a.out)
+	for c := range in {
+		for _, w := range taps {
+			if _, err := w.Write(c.data); err != nil {
+				c.err = err
+			}
+		}
+		a.out <- c
+		if c.err != nil {
+			break
+		}
+	}
+	for range in { // Its sender must not stay behind.
 	}
 }
 
@@ -65,7 +93,7 @@ func (a *readAhead) Read(p []byte) (int, error) {
 		if a.buffer != nil {
 			a.free <- a.buffer
 		}
-		c, ok := <-a.full
+		c, ok := <-a.out
 		if !ok {
 			return 0, io.ErrClosedPipe
 		}
@@ -76,10 +104,10 @@ func (a *readAhead) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// stop releases the goroutine. The source may be used again afterwards, unless
+// stop releases the goroutines. The source may be used again afterwards, unless
 // it blocks in Read: then stop waits for it.
 func (a *readAhead) stop() {
 	close(a.done)
-	for range a.full {
+	for range a.out {
 	}
 }

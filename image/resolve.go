@@ -72,8 +72,9 @@ func (s *Store) find(index Index, query string) (entry, error) {
 	return s.findID(index, hex, missing)
 }
 
-// findRef returns the row that carries the name. A digest pins the manifest, and
-// then the tag beside it is not looked at, as with docker.
+// findRef returns the row that carries the name. A digest pins the manifest, or
+// the index that it was pulled through, and then the tag beside it is not looked
+// at, as with docker.
 func findRef(index Index, ref Reference) (Descriptor, bool) {
 	full := ref.String()
 	for _, desc := range index.Manifests {
@@ -81,7 +82,7 @@ func findRef(index Index, ref Reference) (Descriptor, bool) {
 		if name == full {
 			return desc, true
 		}
-		if ref.Digest == "" || desc.Digest != ref.Digest {
+		if ref.Digest == "" || desc.Digest != ref.Digest && desc.Annotations[annotationDigest] != string(ref.Digest) {
 			continue
 		}
 		if have, err := ParseNamed(name); err == nil && have.Name() == ref.Name() {

@@ -71,7 +71,7 @@ func (s *Store) sweep() error {
 	if _, err := state.Sweep(s.dirs, s.blobDir()); err != nil {
 		return fmt.Errorf("sweep interrupted writes: %w", err)
 	}
-	return nil
+	return s.sweepPartials()
 }
 
 // ensure makes the folders and the layout's marker file (image-spec,
@@ -80,7 +80,7 @@ func (s *Store) ensure() error {
 	if err := s.dirs.Ensure(); err != nil {
 		return err
 	}
-	for _, dir := range []string{s.dirs.Image() + "/blobs", s.blobDir(), s.dirs.Layer() + "/" + linkDir} {
+	for _, dir := range []string{s.dirs.Image() + "/blobs", s.blobDir(), s.fetchPath(), s.dirs.Layer() + "/" + linkDir} {
 		if err := state.MakeDir(dir); err != nil {
 			return err
 		}
