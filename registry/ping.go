@@ -2,18 +2,93 @@ package registry
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	"berth/image"
+	"berth/registry/credentials"
 )
 
 // Ping asks whether host is a registry that the user may speak to.
 func (c *Client) Ping(ctx context.Context, host string) error {
 	return c.each(ctx, image.Reference{Domain: host}, forRegistry, func(at *endpoint) error {
-		resp, err := c.send(ctx, at, request{method: http.MethodGet, path: "/v2/"})
+		resp, err := c.send(ctx, at, pingRequest())
 		if err == nil {
 			discard(resp)
 		}
 		return err
 	})
+}
+
+func pingRequest() request { return request{method: http.MethodGet, path: "/v2/"} }
+
+// Login asks registry host whether it takes auth, and returns the identity token
+// that its token server gives for it, if it gives one: to be stored in the place of
+// the password. A registry that lets everyone in takes anything, as with docker.
+// The error matches ErrUnauthorized when it does not take it.
+func (c *Client) Login(ctx context.Context, host string, auth credentials.Auth) (identityToken string, err error) {
+	err = c.each(ctx, image.Reference{Domain: host}, forRegistry, func(at *endpoint) error {
+		identityToken, err = c.loginAt(ctx, at, auth)
+		return err
+	})
+	return identityToken, err
+}
+
+// loginAt asks without credentials first, to learn which ones are wanted, and
+// keeps nothing of what it learns.
+func (c *Client) loginAt(ctx context.Context, at *endpoint, auth credentials.Auth) (string, error) {
+	r := pingRequest()
+	r.accept = []int{http.StatusUnauthorized}
+	var resp *http.Response
+	err := c.retry(ctx, c.config.Retry.Tries, func() error {
+		answer, err := c.exchange(ctx, at.origin, &r, at.base, "") //nolint:bodyclose // discard and refusalOf do
+		if err == nil {
+			resp, err = r.judge(answer) //nolint:bodyclose // discard and refusalOf do
+		}
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	if resp.StatusCode != http.StatusUnauthorized {
+		discard(resp)
+		return "", nil
+	}
+	refusal := refusalOf(resp)
+	authorization, identity, err := c.credential(ctx, at, refusal, auth)
+	if err != nil {
+		return "", err
+	}
+	r.accept = nil
+	resp, err = c.exchange(ctx, at.origin, &r, at.base, authorization)
+	if err == nil {
+		resp, err = r.judge(resp)
+	}
+	if err != nil {
+		return "", fmt.Errorf("login attempt to %s/v2/: %w", shown(at.base), err)
+	}
+	discard(resp)
+	return identity, nil
+}
+
+// credential makes the Authorization that a refusal asks for out of auth.
+func (c *Client) credential(ctx context.Context, at *endpoint, r *refusal, auth credentials.Auth) (authorization, identity string, err error) {
+	err = r.err
+	for _, ch := range r.challenges {
+		switch {
+		case ch.scheme == "basic" && (auth.Username != "" || auth.Password != ""):
+			return basic(auth.Username, auth.Password), "", nil
+		case ch.scheme == "bearer" && auth.RegistryToken != "":
+			return "Bearer " + auth.RegistryToken, "", nil
+		case ch.scheme == "bearer":
+			var got tokenAnswer
+			got, err = c.fetchToken(ctx, at, tokenRequest{
+				realm: ch.params["realm"], service: ch.params["service"], user: auth, offline: true,
+			})
+			if err == nil {
+				return "Bearer " + got.value, got.refresh, nil
+			}
+		}
+	}
+	return "", "", err
 }

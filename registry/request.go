@@ -52,7 +52,7 @@ func (c *Client) send(ctx context.Context, at *endpoint, r request) (*http.Respo
 	var resp *http.Response
 	err := c.retry(ctx, tries, func() error {
 		var err error
-		resp, err = c.authorized(ctx, at, &r)
+		resp, err = c.authorized(ctx, at, &r) //nolint:bodyclose // the caller does
 		return err
 	})
 	return resp, err

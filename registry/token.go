@@ -90,7 +90,7 @@ func (c *Client) askByGet(ctx context.Context, o *origin, server *url.URL, t tok
 	target := *server
 	target.RawQuery = query.Encode()
 	r := request{method: http.MethodGet, location: &target, header: http.Header{"Accept": {"application/json"}}}
-	resp, err := c.exchange(ctx, o, &r, server, authorization)
+	resp, err := c.exchange(ctx, o, &r, server, authorization) //nolint:bodyclose // readToken does
 	return readToken(server, &r, resp, err)
 }
 
@@ -121,13 +121,13 @@ func (c *Client) askByPost(ctx context.Context, o *origin, server *url.URL, t to
 		header: http.Header{"Accept": {"application/json"}, "Content-Type": {"application/x-www-form-urlencoded"}},
 		body:   func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil },
 	}
-	resp, err := c.roundTrip(ctx, o, &r, server, "")
+	resp, err := c.roundTrip(ctx, o, &r, server, "") //nolint:bodyclose // readToken does
 	return readToken(server, &r, resp, err)
 }
 
 func readToken(server *url.URL, r *request, resp *http.Response, err error) (tokenAnswer, error) {
 	if err == nil {
-		resp, err = r.judge(resp)
+		resp, err = r.judge(resp) //nolint:bodyclose // readAll does
 	}
 	if err != nil {
 		return tokenAnswer{}, fmt.Errorf("ask for token at %s: %w", shown(server), err)
