@@ -70,6 +70,8 @@ type Client struct {
 	origins map[string]*origin
 	// served names the origin that answered last for a repository.
 	served map[string]*origin
+	// sessions are uploads that were opened where a blob could not be mounted.
+	sessions map[string]*session
 }
 
 // New makes a Client; no file is read and no connection is made yet.
@@ -92,7 +94,7 @@ func New(config Config) *Client {
 	if config.Retry.Longest == 0 {
 		config.Retry.Longest = defaultLongest
 	}
-	return &Client{config: config, origins: map[string]*origin{}, served: map[string]*origin{}}
+	return &Client{config: config, origins: map[string]*origin{}, served: map[string]*origin{}, sessions: map[string]*session{}}
 }
 
 // Close lets go of connections that wait for further requests.

@@ -52,6 +52,7 @@ const (
 	codeBlobUnknown     = "BLOB_UNKNOWN"
 	codeTooManyRequests = "TOOMANYREQUESTS"
 	codeUnsupported     = "UNSUPPORTED"
+	codeDigestInvalid   = "DIGEST_INVALID"
 )
 
 // Error is docker's form: "manifest unknown: manifest unknown".
