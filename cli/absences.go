@@ -30,14 +30,10 @@ func absences() []absence {
 		{"compose", "this version has no compose", "a shell script of berth run -d lines, or systemd units, as in examples/"},
 		{"config", swarm, "-v FILE:PATH:ro gives a container a file"},
 		{"context", "berth connects to no daemon", "ssh HOST berth ... acts on another machine"},
-		{"history", "this version shows the layers of an image only", "berth image inspect"},
-		{"image history", "this version shows the layers of an image only", "berth image inspect"},
 		{"load", "this version reads image archives of other tools from its store only", "skopeo copy docker-archive:FILE oci:/var/lib/berth/image:docker.io/library/NAME:TAG"},
 		{"image load", "this version reads image archives of other tools from its store only", "skopeo copy docker-archive:FILE oci:/var/lib/berth/image:docker.io/library/NAME:TAG"},
 		{"save", "this version writes no image archives", "skopeo copy oci:/var/lib/berth/image:docker.io/library/NAME:TAG docker-archive:FILE"},
 		{"image save", "this version writes no image archives", "skopeo copy oci:/var/lib/berth/image:docker.io/library/NAME:TAG docker-archive:FILE"},
-		{"tag", "this version gives an image its name when it is made", "berth import ... NAME:TAG, berth commit ... NAME:TAG"},
-		{"image tag", "this version gives an image its name when it is made", "berth import ... NAME:TAG, berth commit ... NAME:TAG"},
 		{"login", registry, "skopeo login"},
 		{"logout", registry, "skopeo logout"},
 		{"manifest", registry, "skopeo inspect, buildah manifest"},
@@ -60,7 +56,6 @@ func absences() []absence {
 		{"start --checkpoint-dir", "berth does not freeze processes to disk", ""},
 		{"rm --link", "a link is a line of the hosts file and goes with its container", ""},
 		{"images --tree", "an image of berth's store is for one platform, and has no tree", ""},
-		{"image inspect --platform", "an image of berth's store is for one platform", ""},
 		{"rmi --platform", "an image of berth's store is for one platform", ""},
 	}
 }

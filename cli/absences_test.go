@@ -34,7 +34,7 @@ func TestAbsenceText(t *testing.T) {
 	for args, want := range map[string]string{
 		"logout x":      "Error: no command \"logout\": this version connects to no registry\nhint: instead: skopeo logout\n\nRun 'berth --help' for more information\n",
 		"swarm init":    "Error: no command \"swarm\": berth runs containers on one machine and has no swarm\n\nRun 'berth --help' for more information\n",
-		"image tag a b": "Error: no command \"image tag\": this version gives an image its name when it is made\nhint: instead: berth import ... NAME:TAG, berth commit ... NAME:TAG\n\nRun 'berth --help' for more information\n",
+		"image build x": "Error: no command \"image build\": this version builds no images\nhint: instead: buildah or docker; skopeo copy or berth import brings the image in\n\nRun 'berth --help' for more information\n",
 		"images --tree": "Error: unknown flag: --tree\nhint: berth has no --tree: an image of berth's store is for one platform, and has no tree\n\nUsage:  berth images ",
 		"rm --link x":   "Error: unknown flag: --link\nhint: berth has no --link: a link is a line of the hosts file and goes with its container\n\nUsage:  berth rm ",
 	} {

@@ -116,7 +116,13 @@ type imageStore interface {
 	Import(ctx context.Context, r io.Reader, opts image.ImportOptions) (image.Image, error)
 	Commit(ctx context.Context, layer io.Reader, o image.CommitOptions) (image.Image, error)
 	Remove(ctx context.Context, ref string, opts image.RemoveOptions, inUse func(id image.Digest) []image.User) (untagged, deleted []string, err error)
+	imageNaming
 	imageUpkeep
+}
+
+// imageNaming gives images names.
+type imageNaming interface {
+	Tag(ctx context.Context, source, target string) error
 }
 
 // imageUpkeep looks after what images are made of.

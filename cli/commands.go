@@ -11,7 +11,7 @@ func commands() []*command {
 		eventsCommand(), statsCommand(),
 		topCommand(),
 		healthcheckCommand(),
-		importCommand(), imagesCommand(), rmiCommand(),
+		importCommand(), imagesCommand(), rmiCommand(), tagCommand(), historyCommand(),
 		explainCommand(), bundlesCommand(), versionCommand(), infoCommand(), completionCommand(),
 	}
 }

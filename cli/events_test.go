@@ -146,6 +146,7 @@ func TestImageEvents(t *testing.T) {
 			_, err := i.Commit(t.Context(), nil, image.CommitOptions{})
 			return err
 		}, ""},
+		{"tag", func(i toldImages) error { return i.Tag(t.Context(), "img", "x.org/made") }, "tag " + id + " x.org/made:latest"},
 		{"remove", func(i toldImages) error {
 			_, _, err := i.Remove(t.Context(), "img", image.RemoveOptions{}, nil)
 			return err

@@ -220,6 +220,8 @@ type fakeImages struct {
 	// findings is what Check finds, asked what it may do, when set.
 	findings []image.Finding
 	asked    *image.CheckOptions
+	// details are what Inspect says of all images, but for the names.
+	details image.Details
 	// committed collects what is asked of Commit, when set.
 	committed *[]image.CommitOptions
 }
@@ -295,7 +297,12 @@ func (f fakeImages) Remove(_ context.Context, ref string, _ image.RemoveOptions,
 
 func (f fakeImages) Inspect(ref string) (image.Details, error) {
 	img, err := f.Resolve(ref)
-	return image.Details{Image: img, Refs: []string{img.Ref}}, err
+	d := f.details
+	d.Image, d.Refs = img, []string{img.Ref}
+	if name, found := image.ParseNamed(img.Ref); found == nil && img.Digest != "" {
+		d.Digests = []string{name.Name() + "@" + string(img.Digest)}
+	}
+	return d, err
 }
 
 // newWorld has the image "img", whose config the test may change.

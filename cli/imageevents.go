@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"berth/container/events"
@@ -32,6 +33,19 @@ func (t toldImages) Import(ctx context.Context, r io.Reader, o image.ImportOptio
 	return img, err
 }
 
+// Tag is the store's.
+func (t toldImages) Tag(ctx context.Context, source, target string) error {
+	err := t.imageStore.Tag(ctx, source, target)
+	if err != nil {
+		return err
+	}
+	if img, found := t.Resolve(target); found == nil || errors.Is(found, image.ErrNotUnpacked) {
+		ref, _ := image.ParseReference(target)
+		t.tell("tag", img.ID, ref.Familiar())
+	}
+	return nil
+}
+
 // Commit is the store's. Docker tells of it by the event of the container, and
 // by the name that the image gets.
 func (t toldImages) Commit(ctx context.Context, layer io.Reader, o image.CommitOptions) (image.Image, error) {
@@ -47,7 +61,7 @@ func (t toldImages) Commit(ctx context.Context, layer io.Reader, o image.CommitO
 func (t toldImages) Remove(ctx context.Context, ref string, o image.RemoveOptions, inUse func(id image.Digest) []image.User) (untagged, deleted []string, err error) {
 	img, found := t.Resolve(ref)
 	untagged, deleted, err = t.imageStore.Remove(ctx, ref, o, inUse)
-	if found != nil {
+	if found != nil && !errors.Is(found, image.ErrNotUnpacked) {
 		return untagged, deleted, err
 	}
 	for _, name := range untagged {

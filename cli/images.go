@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strings"
+	"strconv"
 	"time"
 
 	units "github.com/docker/go-units"
 
 	"berth/cli/option"
+	"berth/container/logs"
 	"berth/image"
 )
 
@@ -63,7 +64,8 @@ func (s *session) listImages(f *imagesFlags, args []string, now time.Time) error
 	if err != nil {
 		return err
 	}
-	if list, err = f.pick(list, args); err != nil {
+	list = shownNames(list)
+	if list, err = f.pick(list, args, b.images, now); err != nil {
 		return err
 	}
 	slices.SortStableFunc(list, func(a, b image.Image) int { return b.Created.Compare(a.Created) })
@@ -85,7 +87,7 @@ func (s *session) listImages(f *imagesFlags, args []string, now time.Time) error
 		table.columns = "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}"
 	}
 	switch {
-	case f.quiet:
+	case f.quiet && (f.format == "" || f.format == "table"):
 		f.format = "{{.ID}}"
 	case f.format == "":
 		f.format = s.settings().ImagesFormat
@@ -102,8 +104,8 @@ func (f *imagesFlags) row(img image.Image, now time.Time) imageRow {
 	if !f.noTrunc {
 		r.ID = shortID(r.ID)
 	}
-	if f.digests && img.Manifest != "" {
-		r.Digest = string(img.Manifest)
+	if f.digests && img.Digest != "" {
+		r.Digest = string(img.Digest)
 	}
 	if !img.Created.IsZero() {
 		r.CreatedAt = img.Created.Local().Format("2006-01-02 15:04:05 -0700 MST")
@@ -118,18 +120,35 @@ func (f *imagesFlags) row(img image.Image, now time.Time) imageRow {
 	return r
 }
 
+// shownNames leaves the names by digest out that have a tag beside them.
+func shownNames(list []image.Image) []image.Image {
+	type repository struct {
+		id   image.Digest
+		name string
+	}
+	tagged := map[repository]bool{}
+	for _, img := range list {
+		if ref, err := image.ParseNamed(img.Ref); err == nil && ref.Tag != "" {
+			tagged[repository{img.ID, ref.Name()}] = true
+		}
+	}
+	return slices.DeleteFunc(list, func(img image.Image) bool {
+		ref, err := image.ParseNamed(img.Ref)
+		return err == nil && ref.Tag == "" && tagged[repository{img.ID, ref.Name()}]
+	})
+}
+
 // pick applies the positional pattern and the filters.
-func (f *imagesFlags) pick(list []image.Image, args []string) ([]image.Image, error) {
-	values, err := splitFilters(f.filters, []string{"before", "dangling", "label", "reference", "since"})
+func (f *imagesFlags) pick(list []image.Image, args []string, all imageStore, now time.Time) ([]image.Image, error) {
+	values, err := splitFilters(f.filters, []string{"before", "dangling", "label", "reference", "since", "until"})
 	if err != nil {
 		return nil, err
 	}
 	if len(args) == 1 {
 		list = slices.DeleteFunc(list, func(img image.Image) bool { return !refMatches(img.Ref, args[0]) })
 	}
-	all := slices.Clone(list)
 	for key, wanted := range values {
-		test, err := imageTest(key, wanted, all)
+		test, err := imageTest(key, wanted, all, now)
 		if err != nil {
 			return nil, err
 		}
@@ -138,32 +157,44 @@ func (f *imagesFlags) pick(list []image.Image, args []string) ([]image.Image, er
 	return list, nil
 }
 
-func imageTest(key string, wanted []string, all []image.Image) (func(image.Image) bool, error) {
+func imageTest(key string, wanted []string, all imageStore, now time.Time) (func(image.Image) bool, error) {
 	last := wanted[len(wanted)-1]
 	switch key {
 	case "dangling":
-		if last != "true" && last != "false" {
+		yes, err := strconv.ParseBool(last)
+		if err != nil {
 			return nil, fmt.Errorf("invalid filter 'dangling=%s'", last)
 		}
-		return func(img image.Image) bool { return (img.Ref == "") == (last == "true") }, nil
+		return func(img image.Image) bool { return isTagged(img) != yes }, nil
 	case "label":
 		return func(img image.Image) bool { return hasLabels(img.Config.Labels, wanted) }, nil
 	case "reference":
 		return func(img image.Image) bool {
 			return slices.ContainsFunc(wanted, func(w string) bool { return refMatches(img.Ref, w) })
 		}, nil
+	case "until":
+		mark, err := logs.ParseTime(last, now)
+		if err != nil {
+			return nil, fmt.Errorf("invalid filter 'until=%s': %w", last, err)
+		}
+		return func(img image.Image) bool { return img.Created.Before(mark) }, nil
 	}
-	at := slices.IndexFunc(all, func(img image.Image) bool {
-		return refMatches(img.Ref, last) || strings.HasPrefix(img.ID.Hex(), strings.TrimPrefix(last, "sha256:"))
-	})
-	if at < 0 {
-		return nil, &image.NoSuchImageError{Ref: last}
+	d, err := all.Inspect(last)
+	if err != nil {
+		return nil, err
 	}
-	mark := all[at].Created
+	mark := d.Created
 	if key == "before" {
 		return func(img image.Image) bool { return img.Created.Before(mark) }, nil
 	}
 	return func(img image.Image) bool { return img.Created.After(mark) }, nil
+}
+
+// isTagged tells whether an image has a name with a tag: without one it is
+// dangling, as docker says.
+func isTagged(img image.Image) bool {
+	ref, err := image.ParseNamed(img.Ref)
+	return err == nil && ref.Tag != "" || err != nil && img.Ref != ""
 }
 
 // refMatches compares a full reference with what a user calls it: a name, a name

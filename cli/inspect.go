@@ -43,7 +43,8 @@ func inspectOf(kind string) *command {
 		f := inspectFlags{kind: kind}
 		options := f.options()
 		if kind != "container" {
-			options = options[:1] // the size of a container is all there is to ask for
+			// The size is a container's.
+			options = append(options[:1], option.Text(&f.platform, "platform", "string", "Inspect a specific platform of the multi-platform image"))
 		}
 		return options, func(ctx context.Context, args []string) error { return s.inspect(ctx, &f, args) }
 	}
@@ -51,8 +52,8 @@ func inspectOf(kind string) *command {
 }
 
 type inspectFlags struct {
-	format, kind string
-	size         bool
+	format, kind, platform string
+	size                   bool
 }
 
 func (f *inspectFlags) options() []*option.Option {
@@ -99,6 +100,15 @@ func (s *session) inspect(ctx context.Context, f *inspectFlags, refs []string) e
 	return nil
 }
 
+// onPlatform refuses an image that is not for the platform asked for.
+func (f *inspectFlags) onPlatform(ref string, img image.Image) error {
+	want, err := image.ParsePlatform(f.platform)
+	if err != nil {
+		return err
+	}
+	return onPlatform(ref, img, want)
+}
+
 // find looks for a container, then for an image.
 func (f *inspectFlags) find(ctx context.Context, b *backend, ref string) (any, error) {
 	if f.kind != "image" {
@@ -111,6 +121,9 @@ func (f *inspectFlags) find(ctx context.Context, b *backend, ref string) (any, e
 		}
 	}
 	details, err := b.images.Inspect(ref)
+	if err == nil && f.platform != "" {
+		err = f.onPlatform(ref, details.Image)
+	}
 	var missing *image.NoSuchImageError
 	switch {
 	case err == nil:

@@ -71,14 +71,10 @@ func describeImage(d image.Details) imageDetails {
 		out.Comment = d.Config.History[n-1].Comment
 	}
 	for _, name := range d.Refs {
-		ref, err := image.ParseNamed(name)
-		if err != nil {
-			continue
-		}
-		if ref.Tag != "" {
-			out.RepoTags = append(out.RepoTags, ref.Familiar())
-		}
-		out.RepoDigests = append(out.RepoDigests, ref.FamiliarName()+"@"+string(d.Image.Manifest))
+		out.RepoTags = append(out.RepoTags, shortRef(name))
+	}
+	for _, name := range d.Digests {
+		out.RepoDigests = append(out.RepoDigests, shortRef(name))
 	}
 	for _, id := range d.Config.RootFS.DiffIDs {
 		out.RootFS.Layers = append(out.RootFS.Layers, string(id))

@@ -58,7 +58,7 @@ func TestInspectGolden(t *testing.T) {
 	w := newWorld()
 	w.views = []*container.View{described()}
 	img := w.images.list["img"]
-	img.Created, img.Manifest, img.Size = time.Date(2025, 5, 4, 0, 0, 0, 0, time.UTC), "sha256:bb", 5000
+	img.Created, img.Digest, img.Size = time.Date(2025, 5, 4, 0, 0, 0, 0, time.UTC), image.Digest("sha256:"+strings.Repeat("b", 64)), 5000
 	img.Layers = []string{"/layer/2", "/layer/1"}
 	w.images.list["img"] = img
 	golden(t, "inspect_container", w.berth(t, "inspect", "-s", "web").out)

@@ -119,7 +119,7 @@ func TestPsJSON(t *testing.T) {
 func TestImages(t *testing.T) {
 	w := newWorld()
 	img := w.images.list["img"]
-	img.Created, img.Size, img.Manifest = time.Now().Add(-48*time.Hour), 5_130_000, "sha256:bb"
+	img.Created, img.Size, img.Digest = time.Now().Add(-48*time.Hour), 5_130_000, "sha256:bb"
 	w.images.list["img"] = img
 	img.Ref, img.ID = "", "sha256:cccccccccccccccc"
 	w.images.list["nameless"] = img

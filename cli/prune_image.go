@@ -99,7 +99,7 @@ func (p *pruning) images(ctx context.Context, all bool) {
 	}
 	var removed []string
 	for _, img := range list {
-		if img.Err != nil || used[img.ID] || !all && img.Ref != "" || !p.picked(img.Created, img.Config.Labels) {
+		if img.Err != nil || used[img.ID] || !all && isTagged(img) || !p.picked(img.Created, img.Config.Labels) {
 			continue
 		}
 		ref := img.Ref

@@ -17,6 +17,9 @@ type Image struct {
 	Manifest Digest
 	// Ref is the full reference, "" for an image without a name.
 	Ref string
+	// Digest is what the registry that Ref is of has the image under; "" when it
+	// was neither pulled from there nor pushed to it.
+	Digest Digest
 	// Created is zero when the image does not say.
 	Created                   time.Time
 	Architecture, OS, Variant string
@@ -24,7 +27,8 @@ type Image struct {
 	Config Config
 	// Layers are the overlay lower directories, absolute, topmost first.
 	Layers []string
-	// Size is the content of all layers in bytes.
+	// Size is the content of all layers in bytes; a layer that is not unpacked
+	// counts with its blob.
 	Size int64
 	// Box is set for the embedded image: the digest of the archive it came from.
 	Box Digest
@@ -38,9 +42,11 @@ type Details struct {
 	Image
 	Manifest Manifest
 	Config   ImageConfig
-	// Refs are all names of the image, in full.
-	Refs []string
-	// LayerSizes are in bytes, bottom first, one per RootFS.DiffIDs.
+	// Refs are all names of the image, in full; Digests those that registries know
+	// it by, as repository@digest.
+	Refs, Digests []string
+	// LayerSizes are in bytes, bottom first, one per RootFS.DiffIDs. Of a layer that
+	// is not unpacked it is the size of the blob.
 	LayerSizes []int64
 }
 
@@ -51,7 +57,7 @@ type entry struct {
 	config   ImageConfig
 }
 
-func (e entry) ref() string { return e.desc.Annotations[annotationRefName] }
+func (e entry) ref() string { return fullName(e.desc) }
 func (e entry) id() Digest  { return e.manifest.Config.Digest }
 
 // readEntry reads and verifies the manifest and the config behind one row. A
@@ -151,7 +157,7 @@ func decodeIndex(b []byte, index *Index) error {
 func (s *Store) image(e entry) (Image, error) {
 	c := e.config
 	img := Image{
-		ID: e.id(), Manifest: e.desc.Digest, Ref: e.ref(), Box: Digest(e.desc.Annotations[annotationBox]),
+		ID: e.id(), Manifest: e.desc.Digest, Ref: e.ref(), Digest: knownDigest(e.desc), Box: Digest(e.desc.Annotations[annotationBox]),
 		Architecture: c.Architecture, OS: c.OS, Variant: c.Variant, Config: c.Config,
 	}
 	if c.Created != nil {
@@ -162,17 +168,32 @@ func (s *Store) image(e entry) (Image, error) {
 	for i, id := range chain {
 		img.Layers[len(chain)-1-i] = s.layerPath(id)
 	}
-	for _, id := range chain {
+	sizes, missing, err := s.layerSizes(e)
+	for _, n := range sizes {
+		img.Size += n
+	}
+	if err == nil {
+		err = missing
+	}
+	return img, err
+}
+
+// layerSizes returns the bytes of each layer, bottom first. missing is
+// ErrNotUnpacked when a tree is not there.
+func (s *Store) layerSizes(e entry) (sizes []int64, missing, err error) {
+	for i, id := range chainIDs(e.config.RootFS.DiffIDs) {
 		if _, err := os.Lstat(s.layerPath(id)); errors.Is(err, fs.ErrNotExist) {
-			return img, fmt.Errorf("image %s: layer %s: %w", img.ID.Short(), id, ErrNotUnpacked)
+			missing = fmt.Errorf("image %s: layer %s: %w", e.id().Short(), id, ErrNotUnpacked)
+			sizes = append(sizes, e.manifest.Layers[i].Size)
+			continue
 		}
 		rec, err := s.readLayer(id)
 		if err != nil {
-			return img, fmt.Errorf("image %s: read layer %s: %w", img.ID.Short(), id, err)
+			return nil, nil, fmt.Errorf("image %s: read layer %s: %w", e.id().Short(), id, err)
 		}
-		img.Size += rec.Size
+		sizes = append(sizes, rec.Size)
 	}
-	return img, nil
+	return sizes, missing, nil
 }
 
 // List returns one Image per name, and one per image without a name, in the order
@@ -189,7 +210,7 @@ func (s *Store) List() ([]Image, error) {
 		img := Image{Manifest: desc.Digest, Ref: e.ref(), Err: err}
 		if err == nil {
 			img, err = s.image(e)
-			img.Err = err
+			img.Err = unlessPacked(err)
 		}
 		images = append(images, img)
 	}
@@ -207,20 +228,34 @@ func (s *Store) Inspect(ref string) (Details, error) {
 		return Details{}, err
 	}
 	d := Details{Manifest: e.manifest, Config: e.config}
-	if d.Image, err = s.image(e); err != nil {
+	d.Image, err = s.image(e)
+	if err = unlessPacked(err); err != nil {
 		return Details{}, err
 	}
-	for _, id := range chainIDs(e.config.RootFS.DiffIDs) {
-		rec, err := s.readLayer(id)
-		if err != nil {
-			return Details{}, err
-		}
-		d.LayerSizes = append(d.LayerSizes, rec.Size)
+	if d.LayerSizes, _, err = s.layerSizes(e); err != nil {
+		return Details{}, err
 	}
+	var names []Reference
 	for _, desc := range index.Manifests {
-		if other, err := s.readEntry(desc); err == nil && other.id() == e.id() && other.ref() != "" {
-			d.Refs = append(d.Refs, other.ref())
+		if other, err := s.readEntry(desc); err == nil && other.id() == e.id() {
+			names = addNames(names, desc)
+		}
+	}
+	for _, ref := range names {
+		if ref.Tag != "" {
+			d.Refs = append(d.Refs, ref.String())
+		} else {
+			d.Digests = append(d.Digests, ref.String())
 		}
 	}
 	return d, nil
+}
+
+// unlessPacked is the error of an image but for one that is only not unpacked
+// yet, which happens when the image is first used.
+func unlessPacked(err error) error {
+	if errors.Is(err, ErrNotUnpacked) {
+		return nil
+	}
+	return err
 }

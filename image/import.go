@@ -170,39 +170,32 @@ func newConfig(opts ImportOptions) (ImageConfig, error) {
 	return config, nil
 }
 
-// named returns desc carrying the name ref, or none.
+// named returns desc carrying the name ref, or none. What a registry knows the
+// image by goes with the name of another repository.
 func named(desc Descriptor, ref string) Descriptor {
-	annotations := map[string]string{}
-	for k, v := range desc.Annotations {
-		annotations[k] = v
+	if !sameRepository(fullName(desc), ref) {
+		desc = withAnnotation(desc, annotationDigest, "")
 	}
-	delete(annotations, annotationRefName)
-	if ref != "" {
-		annotations[annotationRefName] = ref
-	}
-	if len(annotations) == 0 {
-		annotations = nil
-	}
-	desc.Annotations = annotations
-	return desc
+	return withAnnotation(desc, annotationRefName, ref)
 }
 
 // withName returns the index with the image desc under the name ref. The image
-// that had the name stays, nameless when it has no other; a nameless row of desc
-// goes when desc gets a name.
+// that had the name stays: under the registry's digest if it has one, else
+// nameless when it has no other name. A nameless row of desc goes when desc gets a
+// name.
 func withName(index Index, desc Descriptor, ref string) Index {
 	rows := make([]Descriptor, 0, len(index.Manifests)+1)
 	known := false
 	for _, row := range index.Manifests {
-		name := row.Annotations[annotationRefName]
+		name := fullName(row)
 		switch {
 		case row.Digest == desc.Digest && (name == ref || name == ""):
 			continue
 		case row.Digest == desc.Digest:
 			known = true
 		case ref != "" && name == ref:
-			row = named(row, "")
-			if hasOther(index, row.Digest, ref) {
+			row = untagged(row)
+			if fullName(row) == "" && hasOther(index, row.Digest, ref) {
 				continue
 			}
 		}
@@ -218,7 +211,7 @@ func withName(index Index, desc Descriptor, ref string) Index {
 // hasOther reports whether the manifest has a row under another name than ref.
 func hasOther(index Index, d Digest, ref string) bool {
 	for _, row := range index.Manifests {
-		if row.Digest == d && row.Annotations[annotationRefName] != ref {
+		if row.Digest == d && fullName(row) != ref {
 			return true
 		}
 	}
@@ -231,8 +224,11 @@ func (s *Store) Tag(ctx context.Context, source, target string) error {
 	if err != nil {
 		return err
 	}
-	if ref.Digest != "" {
+	switch {
+	case ref.Digest != "":
 		return errors.New("refusing to create a tag with a digest reference")
+	case ref.FamiliarName() == "sha256":
+		return errors.New("refusing to create an ambiguous tag using digest algorithm as name")
 	}
 	unlock, err := s.lock(ctx)
 	if err != nil {
@@ -247,19 +243,7 @@ func (s *Store) Tag(ctx context.Context, source, target string) error {
 	if err != nil {
 		return err
 	}
-	return s.writeIndex(withName(index, knownIn(e.desc, ref), ref.String()))
-}
-
-// knownIn leaves out by which digest the registry knows the image when ref is in
-// another repository: nothing was pulled from there or pushed to it.
-func knownIn(desc Descriptor, ref Reference) Descriptor {
-	have, err := ParseNamed(desc.Annotations[annotationRefName])
-	if err == nil && have.Name() == ref.Name() {
-		return desc
-	}
-	desc = named(desc, "")
-	delete(desc.Annotations, annotationDigest)
-	return desc
+	return s.writeIndex(withName(index, e.desc, ref.String()))
 }
 
 // Materialize unpacks the layers of an image whose blobs are stored but whose

@@ -183,7 +183,7 @@ func TestPullMovesTheName(t *testing.T) {
 		t.Errorf("pulled %+v after %+v", fresh, old)
 	}
 	images, err := s.List()
-	if err != nil || len(images) != 2 || images[0].Ref != "" || images[0].ID != old.Image.ID || images[1].Ref != fresh.Image.Ref {
+	if err != nil || len(images) != 2 || images[0].Ref != "docker.io/library/app@"+string(old.Digest) || images[0].ID != old.Image.ID || images[1].Ref != fresh.Image.Ref {
 		t.Errorf("images: %+v, %v", images, err)
 	}
 	checkStore(t, s, true)

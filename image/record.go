@@ -15,7 +15,7 @@ import (
 // stamp and a last line "end", without which the file was cut. It is not JSON
 // because decoding JSON in a fresh process costs a millisecond of type
 // reflection; berth has three for a whole container.
-const recordVersion = "berth-image-1"
+const recordVersion = "berth-image-2"
 
 func encodeRecord(img Image, at stamp) []byte {
 	b := append([]byte(recordVersion), at.String()...)
@@ -36,6 +36,7 @@ func encodeRecord(img Image, at stamp) []byte {
 	line("id", string(img.ID))
 	line("manifest", string(img.Manifest))
 	line("ref", img.Ref)
+	line("digest", string(img.Digest))
 	line("created", img.Created.Format(time.RFC3339Nano))
 	line("platform", img.OS, img.Architecture, img.Variant)
 	line("size", strconv.FormatInt(img.Size, 10))
@@ -131,13 +132,13 @@ func (d *recordDecoder) line(key string) {
 		*list = append(*list, d.text())
 		return
 	}
+	if digest := d.digest(key); digest != nil {
+		*digest = Digest(d.text())
+		return
+	}
 	img, c := d.img, &d.img.Config
 	var err error
 	switch key {
-	case "id":
-		img.ID = Digest(d.text())
-	case "manifest":
-		img.Manifest = Digest(d.text())
 	case "ref":
 		img.Ref = d.text()
 	case "created":
@@ -146,8 +147,6 @@ func (d *recordDecoder) line(key string) {
 		img.OS, img.Architecture, img.Variant = d.text(), d.text(), d.text()
 	case "size":
 		img.Size = d.number()
-	case "box":
-		img.Box = Digest(d.text())
 	case "layer":
 		img.Layers = append(img.Layers, d.layerDir+"/"+d.text())
 	case "user":
@@ -162,6 +161,21 @@ func (d *recordDecoder) line(key string) {
 		d.mapLine(key)
 	}
 	d.fail(err)
+}
+
+// digest returns the digest that a keyword sets, nil for every other keyword.
+func (d *recordDecoder) digest(key string) *Digest {
+	switch key {
+	case "id":
+		return &d.img.ID
+	case "manifest":
+		return &d.img.Manifest
+	case "digest":
+		return &d.img.Digest
+	case "box":
+		return &d.img.Box
+	}
+	return nil
 }
 
 // list returns the list that a keyword fills, nil for every other keyword.

@@ -9,7 +9,7 @@ import (
 
 func richImage() Image {
 	return Image{
-		ID: "sha256:1", Manifest: "sha256:2", Ref: "docker.io/library/x:latest", Created: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC),
+		ID: "sha256:1", Manifest: "sha256:2", Ref: "docker.io/library/x:latest", Digest: "sha256:4", Created: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC),
 		OS: "linux", Architecture: "arm", Variant: "v7", Size: 1 << 40, Box: "sha256:3", Layers: []string{"/l/aa", "/l/bb"},
 		Config: Config{
 			User: "1:2", WorkingDir: "/w \"q\"\n", StopSignal: "SIGINT", ArgsEscaped: true, Env: []string{"A=\x00\xff", "B=ü"},
@@ -52,7 +52,7 @@ func TestDamagedRecords(t *testing.T) {
 		}
 	}
 	for name, bad := range map[string][]byte{
-		"version":   bytes.Replace(b, []byte("image-1"), []byte("image-2"), 1),
+		"version":   bytes.Replace(b, []byte("image-2"), []byte("image-1"), 1),
 		"keyword":   bytes.Replace(b, []byte("\ncmd "), []byte("\ncmx "), 1),
 		"number":    bytes.Replace(b, []byte("size \""), []byte("size \"x"), 1),
 		"no values": bytes.Replace(b, []byte("user \"1:2\""), []byte("user"), 1),

@@ -27,11 +27,12 @@ type User struct {
 }
 
 // Remove takes a name from an image, and the image with its last name, by
-// docker's rules; an id stands for all names in one repository. inUse lists the
-// containers of an image: it is asked twice, before anything changes and again
-// once the image can no longer be resolved. A container creator must therefore
-// write its record first and resolve (or check the layers) after; then one of the
-// two sees the other.
+// docker's rules. An id stands for a tag and its digests in one repository, or
+// with force for all names; the last tag of a repository takes the digests of that
+// repository along. inUse lists the containers of an image: it is asked twice,
+// before anything changes and again once the image can no longer be resolved. A
+// container creator must therefore write its record first and resolve (or check
+// the layers) after; then one of the two sees the other.
 //
 // untagged holds what goes behind docker's "Untagged: ", deleted what goes behind
 // "Deleted: ". Both tell what was done, even beside an error. Layers of containers
@@ -71,55 +72,91 @@ type removal struct {
 	force   bool
 	inUse   func(Digest) []User
 
-	// rows are the index rows of the image, drop those that go.
-	rows, drop []Descriptor
-	// blocked is a conflict that lets the name go but not the image.
+	// names are all that the image goes by, drop those that go.
+	names, drop []Reference
+	// foreign tells that a row has a name of another tool's, which is none of
+	// docker's.
+	foreign bool
+	// blocked is a conflict that lets the names go but not the image.
 	blocked error
 }
 
-// plan decides which rows go and refuses what docker refuses.
+// plan decides which names go and refuses what docker refuses.
 func (r *removal) plan() error {
-	id := r.target.id()
 	for _, row := range r.index.Manifests {
-		if e, err := r.store.readEntry(row); err == nil && e.id() == id || row.Digest == r.target.desc.Digest {
-			r.rows = append(r.rows, row)
+		if r.own(row) {
+			r.names = addNames(r.names, row)
+			_, err := ParseNamed(fullName(row))
+			r.foreign = r.foreign || fullName(row) != "" && err != nil
 		}
 	}
 	var users []User
-	if id != "" {
+	if id := r.target.id(); id != "" {
 		users = r.inUse(id)
 	}
-	if !r.byID() {
-		r.drop = []Descriptor{r.target.desc}
-		if len(r.rows) > 1 {
-			return nil
+	asked, byName := r.reference()
+	if !byName {
+		if !r.force && !oneReference(r.names) {
+			return &conflictError{fmt.Sprintf("unable to delete %s (must be forced) - image is referenced in multiple repositories", r.target.id().Short())}
 		}
-		if !r.force && len(users) > 0 {
-			return &conflictError{fmt.Sprintf("unable to remove repository reference %q (must force) - container %s is using its referenced image %s",
-				r.query, shortID(users[0].Container), id.Short())}
-		}
+		r.drop, r.foreign = r.names, false
+		return r.useConflict(users)
+	}
+	if !r.force && oneReference(r.names) && len(users) > 0 {
+		return &conflictError{fmt.Sprintf("unable to remove repository reference %q (must force) - container %s is using its referenced image %s",
+			r.query, shortID(users[0].Container), r.target.id().Short())}
+	}
+	r.drop = r.dropped(asked)
+	if len(r.drop) == len(r.names) && !r.foreign {
+		// As with docker, the names go and the image stays without one.
 		r.blocked = r.useConflict(users)
-		if r.blocked != nil {
-			// As with docker, the name goes and the image stays without one.
-			r.drop = nil
-		}
-		return nil
 	}
-	if !r.force && len(repositories(r.rows)) > 1 {
-		return &conflictError{fmt.Sprintf("unable to delete %s (must be forced) - image is referenced in multiple repositories", id.Short())}
-	}
-	r.drop = r.rows
-	return r.useConflict(users)
+	return nil
 }
 
-// byID reports whether the query named the image by its id and not by a name.
-func (r *removal) byID() bool {
-	ref, err := ParseReference(r.query)
-	if err != nil {
+// own tells whether a row is of the image.
+func (r *removal) own(row Descriptor) bool {
+	if row.Digest == r.target.desc.Digest {
 		return true
 	}
-	_, named := findRef(r.index, ref)
-	return !named
+	e, err := r.store.readEntry(row)
+	return err == nil && e.id() == r.target.id()
+}
+
+// reference returns the name that the query asks for, or false when it named the
+// image by its id.
+func (r *removal) reference() (Reference, bool) {
+	ref, err := ParseReference(r.query)
+	if err != nil {
+		return ref, false
+	}
+	if row, ok := findRef(r.index, ref); !ok {
+		return ref, false
+	} else if ref.Digest != "" {
+		// What the manifest is called by its own digest is its name at the registry.
+		ref.Tag = ""
+		if named, err := ParseNamed(fullName(row)); err == nil && !slices.Contains(r.names, ref) {
+			ref = named
+		}
+	}
+	return ref, true
+}
+
+// dropped are the names that go with one that is asked for: with the last tag of
+// a repository, its digests.
+func (r *removal) dropped(asked Reference) []Reference {
+	drop := []Reference{asked}
+	for _, n := range r.names {
+		if n.Tag != "" && n != asked && n.Name() == asked.Name() {
+			return drop
+		}
+	}
+	for _, n := range r.names {
+		if asked.Tag != "" && n.Digest != "" && n.Name() == asked.Name() {
+			drop = append(drop, n)
+		}
+	}
+	return drop
 }
 
 // useConflict: a running container holds its image against everything, a stopped
@@ -138,30 +175,33 @@ func (r *removal) useConflict(users []User) error {
 }
 
 func (r *removal) commit() (untagged, deleted []string, err error) {
-	for _, row := range r.drop {
-		untagged = appendName(untagged, row)
+	for _, ref := range r.drop {
+		untagged = append(untagged, ref.Familiar())
 	}
-	index := r.index
+	gone := len(r.drop) == len(r.names) && r.blocked == nil && !r.foreign
+	index, kept := r.index, false
 	index.Manifests = nil
-	gone := 0
 	for _, row := range r.index.Manifests {
-		dropped := slices.ContainsFunc(r.drop, func(d Descriptor) bool {
-			return d.Digest == row.Digest && d.Annotations[annotationRefName] == row.Annotations[annotationRefName]
-		})
-		switch {
-		case dropped:
-			gone++
-			continue
-		case r.blocked != nil && row.Digest == r.target.desc.Digest:
-			untagged = appendName(untagged, row)
-			row = named(row, "")
+		if r.own(row) {
+			if gone {
+				continue
+			}
+			row = without(row, r.drop)
+			if fullName(row) == "" {
+				// One row is enough for an image that has lost all names, and none is
+				// needed beside a name.
+				if kept || r.blocked == nil {
+					continue
+				}
+				kept = true
+			}
 		}
 		index.Manifests = append(index.Manifests, row)
 	}
 	if err := r.store.writeIndex(index); err != nil {
 		return nil, nil, err
 	}
-	if r.blocked != nil || gone < len(r.rows) {
+	if !gone {
 		return untagged, nil, r.blocked
 	}
 	id := r.target.id()
@@ -174,14 +214,6 @@ func (r *removal) commit() (untagged, deleted []string, err error) {
 	// them.
 	layers, err := r.store.deleteContent(index, r.target, r.damaged || len(r.inUse(r.target.id())) > 0)
 	return untagged, append(deleted, layers...), err
-}
-
-func appendName(names []string, row Descriptor) []string {
-	ref, err := ParseNamed(row.Annotations[annotationRefName])
-	if err != nil {
-		return names
-	}
-	return append(names, ref.Familiar())
 }
 
 // deleteContent removes the blobs and layers of e that nothing in the index needs
@@ -282,17 +314,6 @@ func (s *Store) addIndexed(used references, row Descriptor) {
 			used.blobs[l.Digest] = true
 		}
 	}
-}
-
-// repositories returns the distinct repositories that the rows are named in.
-func repositories(rows []Descriptor) []string {
-	var names []string
-	for _, row := range rows {
-		if ref, err := ParseNamed(row.Annotations[annotationRefName]); err == nil && !slices.Contains(names, ref.Name()) {
-			names = append(names, ref.Name())
-		}
-	}
-	return names
 }
 
 func shortID(id string) string {

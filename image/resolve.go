@@ -72,20 +72,24 @@ func (s *Store) find(index Index, query string) (entry, error) {
 	return s.findID(index, hex, missing)
 }
 
-// findRef returns the row that carries the name. A digest pins the manifest, or
-// the index that it was pulled through, and then the tag beside it is not looked
-// at, as with docker.
+// findRef returns the row that carries the name. A digest pins what the registry
+// has under it, or the manifest, and then the tag beside it is not looked at, as
+// with docker.
 func findRef(index Index, ref Reference) (Descriptor, bool) {
 	full := ref.String()
 	for _, desc := range index.Manifests {
-		name := desc.Annotations[annotationRefName]
-		if name == full {
+		if fullName(desc) == full {
 			return desc, true
 		}
-		if ref.Digest == "" || desc.Digest != ref.Digest && desc.Annotations[annotationDigest] != string(ref.Digest) {
+	}
+	if ref.Digest == "" {
+		return Descriptor{}, false
+	}
+	for _, desc := range index.Manifests {
+		if desc.Digest != ref.Digest && knownDigest(desc) != ref.Digest {
 			continue
 		}
-		if have, err := ParseNamed(name); err == nil && have.Name() == ref.Name() {
+		if have, err := ParseNamed(fullName(desc)); err == nil && have.Name() == ref.Name() {
 			return desc, true
 		}
 	}

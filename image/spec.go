@@ -18,13 +18,14 @@ const (
 // annotations.md). berth writes the full docker reference.
 const annotationRefName = "org.opencontainers.image.ref.name"
 
+// annotationDigest, on a row of index.json, is the digest by which the registry
+// that the name is of knows the image: of its index when it has one for several
+// platforms, of its manifest else. Pull and push set it.
+const annotationDigest = "dev.berth.digest"
+
 // annotationBox marks the embedded image with the digest of the archive that it
 // was imported from, so that a newer berth can tell an old box.
 const annotationBox = "dev.berth.box"
-
-// annotationDigest is the digest by which the registry of a row's name knows the
-// image, a multi-platform index's for one that was pulled through it.
-const annotationDigest = "dev.berth.digest"
 
 // Descriptor points at a blob (image-spec, descriptor.md). Size is in bytes.
 type Descriptor struct {
