@@ -17,7 +17,6 @@ func absences() []absence {
 	const (
 		swarm    = "berth runs containers on one machine and has no swarm"
 		registry = "this version connects to no registry"
-		fetch    = "skopeo copy docker://IMAGE oci:/var/lib/berth/image:docker.io/library/NAME:TAG fetches an image; berth import makes one of a tar archive"
 		bridge   = "this version has no networks but none and host"
 		build    = "this version builds no images"
 	)
@@ -40,8 +39,6 @@ func absences() []absence {
 		{"network", bridge, "--network none, --network host"},
 		{"node", swarm, ""},
 		{"plugin", "berth loads no code but its own", ""},
-		{"pull", registry, fetch},
-		{"image pull", registry, fetch},
 		{"push", registry, "skopeo copy oci:/var/lib/berth/image:docker.io/library/NAME:TAG docker://IMAGE"},
 		{"image push", registry, "skopeo copy oci:/var/lib/berth/image:docker.io/library/NAME:TAG docker://IMAGE"},
 		{"search", registry, "the search of https://hub.docker.com"},

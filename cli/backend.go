@@ -116,6 +116,7 @@ type imageStore interface {
 	Import(ctx context.Context, r io.Reader, opts image.ImportOptions) (image.Image, error)
 	Commit(ctx context.Context, layer io.Reader, o image.CommitOptions) (image.Image, error)
 	Remove(ctx context.Context, ref string, opts image.RemoveOptions, inUse func(id image.Digest) []image.User) (untagged, deleted []string, err error)
+	imagePuller
 	imageNaming
 	imageUpkeep
 }
@@ -123,6 +124,18 @@ type imageStore interface {
 // imageNaming gives images names.
 type imageNaming interface {
 	Tag(ctx context.Context, source, target string) error
+}
+
+// imagePuller brings images from elsewhere.
+type imagePuller interface {
+	Pull(ctx context.Context, src image.Source, ref image.Reference, o image.PullOptions) (image.Pulled, error)
+}
+
+// registryClient is the part of registry.Client that commands use.
+type registryClient interface {
+	image.Source
+	Tags(ctx context.Context, ref image.Reference) ([]string, error)
+	Close()
 }
 
 // imageUpkeep looks after what images are made of.

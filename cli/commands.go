@@ -11,6 +11,7 @@ func commands() []*command {
 		eventsCommand(), statsCommand(),
 		topCommand(),
 		healthcheckCommand(),
+		pullCommand(),
 		importCommand(), imagesCommand(), rmiCommand(), tagCommand(), historyCommand(),
 		explainCommand(), bundlesCommand(), versionCommand(), infoCommand(), completionCommand(),
 	}

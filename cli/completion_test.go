@@ -64,7 +64,7 @@ func TestComplete(t *testing.T) {
 		"container inspect ":             "done held new web web2",
 		"image inspect ":                 "box img",
 		"run --pul":                      "--pull",
-		"run --pull ":                    "always missing never",
+		"run --pull ":                    "always missing never newer",
 		"run --pull=a":                   "--pull=always",
 		"run --pull a":                   "always",
 		"run --network h":                "host",

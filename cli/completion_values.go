@@ -263,7 +263,7 @@ func flagSources() map[string]source {
 	capabilities := source{words: capabilityWords()}
 	streams := source{words: []string{"stdin", "stdout", "stderr"}}
 	return map[string]source{
-		"pull":         {words: []string{"always", "missing", "never"}},
+		"pull":         {words: []string{"always", "missing", "never", "newer"}},
 		"network":      {words: []string{"none", "host", "container:"}, kind: namedContainer},
 		"pid":          {words: []string{"private", "host", "container:"}, kind: namedContainer},
 		"ipc":          {words: []string{"private", "shareable", "none", "host", "container:"}, kind: namedContainer},

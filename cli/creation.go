@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -82,7 +81,7 @@ func (c *creation) draft(ctx context.Context, s *session, b *backend, args []str
 		return nil, err
 	}
 	d.Spec.Hostname = d.ID[:12]
-	if args, err = c.root(ctx, d, b.images, args); err != nil {
+	if args, err = c.root(ctx, s, b, d, args); err != nil {
 		return nil, err
 	}
 	for _, g := range c.groups() {
@@ -97,7 +96,7 @@ func (c *creation) draft(ctx context.Context, s *session, b *backend, args []str
 }
 
 // root finds what the container runs on and returns the rest of args.
-func (c *creation) root(ctx context.Context, d *draft, images imageFinder, args []string) ([]string, error) {
+func (c *creation) root(ctx context.Context, s *session, b *backend, d *draft, args []string) ([]string, error) {
 	if c.mounts.rootfs != "" {
 		abs, err := filepath.Abs(c.mounts.rootfs)
 		if err != nil {
@@ -110,11 +109,8 @@ func (c *creation) root(ctx context.Context, d *draft, images imageFinder, args 
 	if len(args) == 0 {
 		return nil, errors.New("an image is required")
 	}
-	img, err := findImage(ctx, images, args[0])
+	img, err := c.obtain(ctx, s, b, args[0])
 	if err != nil {
-		return nil, err
-	}
-	if err := c.checkPlatform(args[0], img); err != nil {
 		return nil, err
 	}
 	d.Image.Ref, d.Image.ID = args[0], string(img.ID)
@@ -123,25 +119,6 @@ func (c *creation) root(ctx context.Context, d *draft, images imageFinder, args 
 		d.Labels[key] = value
 	}
 	return args[1:], nil
-}
-
-// checkPlatform refuses an image for another machine than was asked for, and one
-// that this machine cannot run.
-func (c *creation) checkPlatform(ref string, img image.Image) error {
-	want := image.Platform{OS: "linux", Architecture: runtime.GOARCH}
-	word := "host's"
-	if c.identity.platform != "" {
-		var err error
-		if want, err = image.ParsePlatform(c.identity.platform); err != nil {
-			return err
-		}
-		word = "specified"
-	}
-	if img.OS == want.OS && img.Architecture == want.Architecture && (want.Variant == "" || img.Variant == "" || img.Variant == want.Variant) {
-		return nil
-	}
-	return fmt.Errorf("image with reference %s was found but its platform (%s/%s) does not match the %s platform (%s/%s)",
-		ref, img.OS, img.Architecture, word, want.OS, want.Architecture)
 }
 
 // findImage resolves a reference; the embedded image is unpacked the first time
@@ -165,7 +142,7 @@ func findImage(ctx context.Context, images imageFinder, ref string) (image.Image
 	}
 	var missing *image.NoSuchImageError
 	if errors.As(err, &missing) {
-		return img, &hintError{err, "berth images lists what is there, berth import makes an image of a tar archive, and box is built in"}
+		return img, &hintError{err, "berth images lists what is there, berth pull fetches what a registry has, and box is built in"}
 	}
 	return img, err
 }

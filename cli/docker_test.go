@@ -14,7 +14,7 @@ func TestBothNames(t *testing.T) {
 		{"", "Usage:  berth [OPTIONS] COMMAND\n\nRun containers without a daemon\n", "Usage:  docker [OPTIONS] COMMAND\n\nA self-sufficient runtime for containers\n"},
 		{"container", "Usage:  berth container COMMAND\n\nManage containers\n", "Usage:  docker container COMMAND\n\nManage containers\n"},
 		{"stop nope", "Error: No such container: nope\n", "Error response from daemon: No such container: nope\n"},
-		{"run nope", "Error: No such image: nope:latest\n", "docker: Error response from daemon: No such image: nope:latest\n"},
+		{"run --pull never nope", "Error: No such image: nope:latest\n", "docker: Error response from daemon: No such image: nope:latest\n"},
 		{"foo", "Error: unknown command: berth foo\n\nRun 'berth --help' for more information\n", "docker: unknown command: docker foo\n\nRun 'docker --help' for more information\n"},
 		{
 			"container foo",

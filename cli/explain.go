@@ -91,6 +91,8 @@ func explainedRun(e *explanation, name string) *command {
 			if err != nil {
 				return err
 			}
+			// A plan of what is there: nothing is fetched to explain it.
+			made.identity.pull = "never"
 			d, err := made.draft(ctx, s, b, args)
 			if err != nil {
 				return err

@@ -37,7 +37,7 @@ func (f *identityFlags) options() []*option.Option {
 		option.Text(&f.cidFile, "cidfile", "string", "Write the container ID to the file"),
 		option.Text(&f.pidFile, "pidfile", "string", "Write the process ID of the container's first process to the file"),
 		option.Switch(&f.remove, "rm", "Automatically remove the container when it exits"),
-		option.Parsed(&f.pull, parsePull, "pull", "string", "Pull image before running (\"always\", \"missing\", \"never\")"),
+		option.Parsed(&f.pull, parsePull, "pull", "string", "Pull image before running (\"always\", \"missing\", \"never\", \"newer\")"),
 		option.Switch(&f.quiet, "q,quiet", "Suppress the pull output"),
 		option.Text(&f.platform, "platform", "string", "Set platform if the image has several"),
 		option.Text(&f.cgroupParent, "cgroup-parent", "string", "Optional parent cgroup for the container"),
@@ -46,7 +46,7 @@ func (f *identityFlags) options() []*option.Option {
 
 func parsePull(s string) (string, error) {
 	switch s {
-	case "always", "missing", "never":
+	case "always", "missing", "never", "newer":
 		return s, nil
 	}
 	return "", fmt.Errorf("invalid pull option: '%s': must be one of \"always\", \"missing\" or \"never\"", s)
@@ -74,9 +74,6 @@ func addPairs(to map[string]string, pairs []string) {
 func (f *identityFlags) check() error {
 	if f.name != "" && !state.ValidName(strings.TrimPrefix(f.name, "/")) {
 		return &state.InvalidNameError{Name: f.name}
-	}
-	if f.pull == "always" {
-		return &hintError{errors.New("--pull always: this version pulls from no registry"), "berth import makes an image of a tar archive"}
 	}
 	if f.platform != "" {
 		if _, err := image.ParsePlatform(f.platform); err != nil {

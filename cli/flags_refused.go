@@ -89,13 +89,7 @@ func (f *refusedFlags) options() []*option.Option {
 			}
 			return err
 		}),
-		option.New("disable-content-trust", "", "Skip image verification (ignored)", func(s string) error {
-			on, err := strconv.ParseBool(s)
-			if err == nil && !on {
-				f.warn = append(f.warn, "--disable-content-trust=false has no effect: docker's content trust is no more")
-			}
-			return err
-		}),
+		contentTrust(&f.warn),
 	}
 }
 

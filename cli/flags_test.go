@@ -95,7 +95,6 @@ func TestFlagsRefused(t *testing.T) {
 	for flags, text := range map[string]string{
 		"--name a/b":                                   "Invalid container name (a/b), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
 		"--network nowhere":                            "network nowhere not found",
-		"--pull always":                                "pulls from no registry",
 		"--pull sometimes":                             `invalid argument "sometimes" for "--pull" flag: invalid pull option`,
 		"-h a/b":                                       "invalid hostname format: a/b",
 		"-w rel":                                       "the working directory 'rel' is invalid, it needs to be an absolute path",
@@ -159,7 +158,7 @@ func TestFlagsRefused(t *testing.T) {
 		"-u 4294967296":                                "uids and gids must be in range",
 		"-l =x":                                        "empty name",
 		"-a stdfoo":                                    "valid streams are STDIN, STDOUT and STDERR",
-		"--platform linux/sparc":                       "was found but its platform",
+		"--pull never --platform linux/sparc":          "was found but its platform",
 		"--rm=perhaps":                                 `invalid argument "perhaps" for "--rm" flag`,
 	} {
 		t.Run(flags, func(t *testing.T) {
@@ -170,7 +169,7 @@ func TestFlagsRefused(t *testing.T) {
 
 func TestImageRefused(t *testing.T) {
 	w := newWorld()
-	w.refused(t, "No such image: nope:latest", "nope")
+	w.refused(t, "No such image: nope:latest", "--pull", "never", "nope")
 	w.refused(t, "invalid reference format", "UPPER")
 	w.refused(t, "box image is not built in", "box")
 	w.setImage(image.Config{})

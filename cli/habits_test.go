@@ -22,7 +22,7 @@ func TestStreamsAndStatuses(t *testing.T) {
 		{"start aa nope", 1, "aa\n", absent + "Error: failed to start containers: nope\n"},
 		{"start nope none", 1, "", absent + "Error response from daemon: No such container: none\nError: failed to start containers: nope, none\n"},
 		{"rename nope x", 1, "", absent + "Error: failed to rename container named nope\n"},
-		{"create nope", 1, "", "Error response from daemon: No such image: nope:latest\nhint: "},
+		{"create --pull never nope", 1, "", "Error response from daemon: No such image: nope:latest\nhint: "},
 		{"create --name a/b img", 1, "", "Error response from daemon: Invalid container name (a/b), "},
 		{"create UPPER", 125, "", "docker: invalid reference format"},
 		{"run --name a/b img", 125, "", "docker: Error response from daemon: Invalid container name (a/b), "},

@@ -60,6 +60,8 @@ type world struct {
 	stats map[string][]container.Stats
 	// events are those on record.
 	events []events.Event
+	// remote is what registries have.
+	remote fakeRegistry
 }
 
 func (w *world) Create(_ context.Context, c *container.Config) error {
@@ -227,6 +229,10 @@ type fakeImages struct {
 }
 
 func (f fakeImages) Resolve(query string) (image.Image, error) {
+	_, noID := image.ParseDigest("sha256:" + strings.TrimPrefix(query, "sha256:"))
+	if noID == nil {
+		return image.Image{}, &image.NoSuchImageError{Ref: query}
+	}
 	if _, err := image.ParseReference(query); err != nil {
 		return image.Image{}, err
 	}
@@ -364,6 +370,7 @@ func (w *world) called(t *testing.T, program string, args ...string) result {
 			trace: func(func(*nsenter.Plan, []nsenter.Result), string) {},
 		}, nil
 	}
+	s.connect = func(f registryFlags, ref image.Reference) registryClient { return w.remote.asked(f, ref) }
 	c, runErr := s.run(t.Context(), args)
 	s.report(c, runErr)
 	return result{statusOf(runErr), printed.String(), errs.String()}

@@ -56,6 +56,16 @@ func (t toldImages) Commit(ctx context.Context, layer io.Reader, o image.CommitO
 	return img, err
 }
 
+// Pull is the store's. Docker tells of it by the reference that was asked for, in
+// the place of an id, and also where nothing is new.
+func (t toldImages) Pull(ctx context.Context, src image.Source, ref image.Reference, o image.PullOptions) (image.Pulled, error) {
+	pulled, err := t.imageStore.Pull(ctx, src, ref, o)
+	if err == nil {
+		t.tell("pull", image.Digest(ref.Familiar()), ref.FamiliarName())
+	}
+	return pulled, err
+}
+
 // Remove is the store's. Each name that goes is told of, and the image when it
 // goes with the last one.
 func (t toldImages) Remove(ctx context.Context, ref string, o image.RemoveOptions, inUse func(id image.Digest) []image.User) (untagged, deleted []string, err error) {

@@ -50,6 +50,8 @@ type session struct {
 	// open gives access to containers and images. Commands that need neither
 	// never call it.
 	open func() (*backend, error)
+	// connect makes what asks registries, ref's above all.
+	connect func(f registryFlags, ref image.Reference) registryClient
 }
 
 // Main runs a command line and returns the exit status. It reports errors itself
@@ -71,6 +73,7 @@ func newSession(p Process) *session {
 		s.words = words{misuse: "docker: ", failure: "Error response from daemon: ", starting: "docker: "}
 	}
 	s.open = func() (*backend, error) { return openBackend(s.getenv, p.Stdio.Err) }
+	s.connect = s.registryClient
 	return s
 }
 

@@ -24,19 +24,21 @@ func differences() map[string]note {
 func commandDifferences() map[string]note {
 	const noTLS = "There is no connection that TLS could protect."
 	return map[string]note{
-		"attach":       {how: "A container that runs in the foreground without `-t` belongs to the command that runs it, and nobody else can attach to it."},
-		"completion":   {how: "For bash, zsh and fish; also completes names of containers and images, by what the command can act on."},
-		"cp":           {how: "Also from and to the tmpfs mounts of a running container. A file that something is mounted on is written to, where docker is refused by the kernel."},
-		"cp --archive": {how: "As docker's manual says: without it, files belong to root in the container, to the caller on the host; with it they keep the numbers of their owners. Docker keeps the numbers of what is copied in, and of nothing that is copied out."},
-		"export":       {how: "The archive also keeps extended attributes and times to the nanosecond, and has none of docker's own files, such as `.dockerenv`."},
-		"events":       {how: "The last few thousand since the boot are kept; docker's daemon keeps 256."},
-		"import":       {how: "From a file or stdin, not from a URL: `curl -L URL \\| berth import - NAME`."},
-		"logs":         {how: "With `-f` it goes on over the restarts of a restart policy; docker's ends at each."},
-		"info":         {how: "Docker's fields; what is a daemon's has the value of one that does nothing."},
-		"inspect":      {how: "Docker's keys; containers and images are all there is."},
-		"ps":           {how: "A container whose record is damaged is listed as `Broken`, beside all others."},
-		"top":          {how: "The host's ps is not run: columns and options are berth's own, and options that pick processes are refused."},
-		"version":      {how: "Client and server are one program."},
+		"attach":                       {how: "A container that runs in the foreground without `-t` belongs to the command that runs it, and nobody else can attach to it."},
+		"completion":                   {how: "For bash, zsh and fish; also completes names of containers and images, by what the command can act on."},
+		"cp":                           {how: "Also from and to the tmpfs mounts of a running container. A file that something is mounted on is written to, where docker is refused by the kernel."},
+		"cp --archive":                 {how: "As docker's manual says: without it, files belong to root in the container, to the caller on the host; with it they keep the numbers of their owners. Docker keeps the numbers of what is copied in, and of nothing that is copied out."},
+		"export":                       {how: "The archive also keeps extended attributes and times to the nanosecond, and has none of docker's own files, such as `.dockerenv`."},
+		"events":                       {how: "The last few thousand since the boot are kept; docker's daemon keeps 256."},
+		"import":                       {how: "From a file or stdin, not from a URL: `curl -L URL \\| berth import - NAME`."},
+		"pull":                         {how: "`box` is built in, and always up to date. Besides docker's registries and `insecure-registries`, registries.conf and certs.d of podman's are read, and `--authfile`, `--cert-dir`, `--creds` and `--tls-verify` are podman's."},
+		"pull --disable-content-trust": {how: "Without effect, with a warning for `false`: docker's content trust is no more."},
+		"logs":                         {how: "With `-f` it goes on over the restarts of a restart policy; docker's ends at each."},
+		"info":                         {how: "Docker's fields; what is a daemon's has the value of one that does nothing."},
+		"inspect":                      {how: "Docker's keys; containers and images are all there is."},
+		"ps":                           {how: "A container whose record is damaged is listed as `Broken`, beside all others."},
+		"top":                          {how: "The host's ps is not run: columns and options are berth's own, and options that pick processes are refused."},
+		"version":                      {how: "Client and server are one program."},
 
 		"docker --context":   {how: "Only `default`. A command that means another machine is refused and not run on this one."},
 		"docker --host":      {how: "Only docker's own default, `unix:///var/run/docker.sock`. A command that means another machine is refused and not run on this one. `DOCKER_HOST` is not read."},
@@ -63,9 +65,7 @@ func runDifferences() map[string]note {
 		windows = "Of containers of Windows. Docker on Linux passes over it in silence."
 	)
 	return map[string]note{
-		"run --pull":                  {how: "`missing` and `never` are one, as there is no registry to pull from; `always` is refused."},
-		"run --quiet":                 {how: "Without effect, as nothing is pulled."},
-		"run --platform":              {how: "An image in berth's store is for one platform; it only has to be the one that is asked for."},
+		"run --pull":                  {how: "Also podman's `newer`: pull as `always`, and take the stored image where that fails. `box` is built in and never pulled."},
 		"run --network":               {how: "`none` (the default), `host` and `container:NAME`. No bridge, no networks of one's own."},
 		"run --ip":                    {how: onlyOwn, refused: "run --ip 10.0.0.2 box true"},
 		"run --ip6":                   {how: onlyOwn, refused: "run --ip6 fd00::2 box true"},

@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+
+	"berth/image"
+	"berth/registry"
+)
+
+// fakeRegistry stands for all registries. It answers with what it has, or with
+// its error.
+type fakeRegistry struct {
+	// has are the platforms of images by their references in short.
+	has map[string]image.Platform
+	err error
+	// asked are the references that a client was made for, flags those of each.
+	refs  []string
+	flags []registryFlags
+	// closed counts the clients that were let go of.
+	closed int
+}
+
+func (r *fakeRegistry) asked(f registryFlags, ref image.Reference) registryClient {
+	r.refs, r.flags = append(r.refs, ref.Familiar()), append(r.flags, f)
+	return r
+}
+
+func (r *fakeRegistry) Close() { r.closed++ }
+
+func (r *fakeRegistry) Manifest(_ context.Context, ref image.Reference) (image.Descriptor, []byte, error) {
+	if r.err != nil {
+		return image.Descriptor{}, nil, r.err
+	}
+	platform, ok := r.has[ref.Familiar()]
+	if !ok {
+		return image.Descriptor{}, nil, &registry.Error{Status: 404, Code: "MANIFEST_UNKNOWN", Message: "manifest unknown"}
+	}
+	return image.Descriptor{Digest: blob("d"), Platform: &platform}, nil, nil
+}
+
+func (r *fakeRegistry) Blob(context.Context, image.Reference, image.Descriptor, int64) (io.ReadCloser, error) {
+	return nil, errors.New("no blobs here")
+}
+
+func (r *fakeRegistry) Tags(_ context.Context, repository image.Reference) ([]string, error) {
+	var tags []string
+	for name := range r.has {
+		if tag, ok := strings.CutPrefix(name, repository.Familiar()+":"); ok {
+			tags = append(tags, tag)
+		}
+	}
+	slices.Sort(tags)
+	return tags, r.err
+}
+
+// Pull adds what the source has to the images, in two layers of which one is
+// there already.
+func (f fakeImages) Pull(ctx context.Context, src image.Source, ref image.Reference, o image.PullOptions) (image.Pulled, error) {
+	desc, _, err := src.Manifest(ctx, ref)
+	if err != nil {
+		return image.Pulled{}, err
+	}
+	name := strings.TrimSuffix(ref.Familiar(), ":latest")
+	have, known := f.list[name]
+	pulled := image.Pulled{Digest: desc.Digest, Image: have}
+	if known && have.Architecture == desc.Platform.Architecture {
+		return pulled, nil
+	}
+	for _, stage := range []image.Stage{image.StageWaiting, image.StageDownloading, image.StageExtracting, image.StageDone} {
+		o.Progress(image.Progress{Blob: blob("a"), Stage: stage, Total: 10})
+	}
+	o.Progress(image.Progress{Blob: blob("b"), Stage: image.StageExists})
+	pulled.New = true
+	pulled.Image = image.Image{
+		ID: blob("c"), Ref: ref.String(), OS: desc.Platform.OS, Architecture: desc.Platform.Architecture,
+		Config: image.Config{Cmd: []string{"sh"}}, Layers: []string{"/layer/a", "/layer/b"},
+	}
+	f.list[name] = pulled.Image
+	return pulled, nil
+}
