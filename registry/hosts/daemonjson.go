@@ -77,8 +77,8 @@ func parseMirror(entry string) (*url.URL, error) {
 		return nil, fmt.Errorf("the mirror at %s has a user in its URL: that is for berth login", u.Host)
 	case u.Scheme != "http" && u.Scheme != "https":
 		return nil, fmt.Errorf("mirror %q: unsupported scheme %q", entry, u.Scheme)
-	case u.RawQuery != "" || u.Fragment != "":
-		return nil, fmt.Errorf("mirror %q has a query or fragment", entry)
+	case u.Path != "" || u.RawQuery != "" || u.Fragment != "":
+		return nil, fmt.Errorf("invalid mirror: path, query, or fragment at end of the URI %q", entry)
 	}
 	return u, nil
 }

@@ -294,7 +294,8 @@ func TestRefusals(t *testing.T) {
 		{"daemon.json path", "b.com/x", map[string]string{daemon: `{"insecure-registries": ["b.com/x"]}`}, `neither a host nor a range`},
 		{"daemon.json mirror", "b.com/x", map[string]string{daemon: `{"registry-mirrors": ["m.com"]}`}, `registry-mirrors: mirror "m.com" is no URL`},
 		{"daemon.json mirror's scheme", "b.com/x", map[string]string{daemon: `{"registry-mirrors": ["ftp://m.com"]}`}, `unsupported scheme "ftp"`},
-		{"daemon.json mirror's query", "b.com/x", map[string]string{daemon: `{"registry-mirrors": ["https://m.com?x=1"]}`}, `has a query`},
+		{"daemon.json mirror's query", "b.com/x", map[string]string{daemon: `{"registry-mirrors": ["https://m.com?x=1"]}`}, "fragment at end of the URI"},
+		{"daemon.json mirror's path", "b.com/x", map[string]string{daemon: `{"registry-mirrors": ["https://m.com/v2/"]}`}, "path, query"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			list, err := world(t, tt.files, nil).Endpoints(parse(t, tt.ref))

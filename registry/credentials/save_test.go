@@ -1,0 +1,339 @@
+package credentials
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+const hunter = "aHVudGVyOjI=" // hunter:2
+
+func TestStoreEdits(t *testing.T) {
+	for _, tt := range []struct{ name, before, after string }{
+		{"no file", "", "{\n\t\"auths\": {\n\t\t\"r.example\": {\n\t\t\t\"auth\": \"" + hunter + "\"\n\t\t}\n\t}\n}\n"},
+		{"empty file", " \n", "{\n\t\"auths\": {\n\t\t\"r.example\": {\n\t\t\t\"auth\": \"" + hunter + "\"\n\t\t}\n\t}\n}\n"},
+		{"empty auths", "{\n  \"auths\": {},\n  \"psFormat\": \"x\"\n}", "{\n  \"auths\": {\n    \"r.example\": {\n      \"auth\": \"" + hunter + "\"\n    }\n  },\n  \"psFormat\": \"x\"\n}"},
+		{"null auths", "{\n  \"auths\": null\n}", "{\n  \"auths\": {\n    \"r.example\": {\n      \"auth\": \"" + hunter + "\"\n    }\n  }\n}"},
+		{"others stay", "{\n\t\"HttpHeaders\":  {\"X\": [1,  2]},\n\t\"auths\": {\n\t\t\"s.example\": { \"auth\": \"czpz\",\"email\":\"e\" }\n\t},\n\t\"unknown\": 1e400\n}\n",
+			"{\n\t\"HttpHeaders\":  {\"X\": [1,  2]},\n\t\"auths\": {\n\t\t\"s.example\": { \"auth\": \"czpz\",\"email\":\"e\" },\n\t\t\"r.example\": {\n\t\t\t\"auth\": \"" + hunter + "\"\n\t\t}\n\t},\n\t\"unknown\": 1e400\n}\n"},
+		{"takes the place", "{\n\t\"auths\": {\n\t\t\"r.example\": {\n\t\t\t\"auth\": \"b2xkOm9sZA==\"\n\t\t},\n\t\t\"s.example\": {}\n\t}\n}",
+			"{\n\t\"auths\": {\n\t\t\"r.example\": {\n\t\t\t\"auth\": \"" + hunter + "\"\n\t\t},\n\t\t\"s.example\": {}\n\t}\n}"},
+		{"one line", `{"credHelpers":{"x":"y"},"auths":{"s":{}}}`, `{"credHelpers":{"x":"y"},"auths":{"s":{},"r.example":{"auth":"` + hunter + `"}}}`},
+		{"one line without auths", `{"psFormat":"x"}`, `{"psFormat":"x","auths":{"r.example":{"auth":"` + hunter + `"}}}`},
+		{"auths twice", `{"auths":{"r.example":{"auth":"b2xkOm9sZA=="}},"auths":{}}`, `{"auths":{"r.example":{"auth":"b2xkOm9sZA=="}},"auths":{"r.example":{"auth":"` + hunter + `"}}}`},
+		{"byte order mark", "\ufeff{}", "{\n\t\"auths\": {\n\t\t\"r.example\": {\n\t\t\t\"auth\": \"" + hunter + "\"\n\t\t}\n\t}\n}"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			if tt.before != "" {
+				w.write("home/.docker/config.json", tt.before)
+			}
+			saved, err := w.files().Store(t.Context(), "r.example", Auth{Username: "hunter", Password: "2"})
+			if err != nil || !saved.Plain || saved.Path != w.path("home/.docker/config.json") {
+				t.Fatalf("%+v, %v", saved, err)
+			}
+			if got := w.read("home/.docker/config.json"); got != tt.after {
+				t.Errorf("got\n%s\nwant\n%s", got, tt.after)
+			}
+			if a, err := w.files().Get(t.Context(), "r.example", "x"); err != nil || a.Username != "hunter" || a.Password != "2" {
+				t.Errorf("read back %+v, %v", a, err)
+			}
+			before := w.read("home/.docker/config.json")
+			if saved, err := w.files().Store(t.Context(), "r.example", Auth{Username: "hunter", Password: "2"}); err != nil || saved.Plain {
+				t.Errorf("the same again: %+v, %v", saved, err)
+			}
+			if w.read("home/.docker/config.json") != before {
+				t.Error("the same again changed the file")
+			}
+		})
+	}
+}
+
+func TestEraseEdits(t *testing.T) {
+	for _, tt := range []struct {
+		name, registry, before, after string
+		found                         bool
+	}{
+		{"only one", "r.example", "{\n\t\"auths\": {\n\t\t\"r.example\": {}\n\t},\n\t\"x\": 1\n}", "{\n\t\"auths\": {},\n\t\"x\": 1\n}", true},
+		{"first", "r.example", `{"auths": {"r.example": {}, "s": {}}}`, `{"auths": {"s": {}}}`, true},
+		{"last", "r.example", `{"auths": {"s": {}, "r.example": {}}}`, `{"auths": {"s": {}}}`, true},
+		{"middle", "r.example", `{"auths": {"s": {}, "r.example": {}, "t": {}}}`, `{"auths": {"s": {}, "t": {}}}`, true},
+		{"all forms", "r.example", `{"auths": {"https://r.example/v1/": {}, "r.example": {}, "http://r.example": {}, "r.example/ns": {}, "https://r.example.org": {}}}`, `{"auths": {"r.example/ns": {}, "https://r.example.org": {}}}`, true},
+		{"twice", "r.example", `{"auths": {"r.example": {}, "r.example": {}}, "auths": {"r.example": {}}}`, `{"auths": {}, "auths": {}}`, true},
+		{"hub", "docker.io", `{"auths": {"https://index.docker.io/v1/": {}, "docker.io": {}, "s": {}}}`, `{"auths": {"s": {}}}`, true},
+		{"not there", "r.example", `{"auths" :{"s": {} } }`, `{"auths" :{"s": {} } }`, false},
+		{"no auths", "r.example", `{"auths": null}`, `{"auths": null}`, false},
+		{"empty", "r.example", ``, ``, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.write("home/.docker/config.json", tt.before)
+			found, err := w.files().Erase(t.Context(), tt.registry)
+			if err != nil || found != tt.found {
+				t.Fatalf("%v, %v", found, err)
+			}
+			if got := w.read("home/.docker/config.json"); got != tt.after {
+				t.Errorf("got\n%s\nwant\n%s", got, tt.after)
+			}
+		})
+	}
+	w := newWorld(t)
+	if found, err := w.files().Erase(t.Context(), "r.example"); found || err != nil {
+		t.Errorf("without a file: %v, %v", found, err)
+	}
+	if _, err := os.Stat(w.path("home")); err == nil {
+		t.Error("a folder was made to forget a login in")
+	}
+}
+
+func TestStorePlaces(t *testing.T) {
+	w := newWorld(t)
+	path := func() string {
+		saved, err := w.files().Store(t.Context(), "docker.io", Auth{Username: "u", Password: fmt.Sprint(len(w.env))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(mustRead(t, saved.Path)), `"https://index.docker.io/v1/"`) {
+			t.Errorf("%s has no login of Docker Hub", saved.Path)
+		}
+		return strings.TrimPrefix(saved.Path, w.root)
+	}
+	if got := path(); got != "/home/.docker/config.json" {
+		t.Errorf("by default %s", got)
+	}
+	w.env["DOCKER_CONFIG"] = w.path("dc")
+	if got := path(); got != "/dc/config.json" {
+		t.Errorf("with DOCKER_CONFIG %s", got)
+	}
+	w.env["REGISTRY_AUTH_FILE"] = w.path("deep/er/raf.json")
+	if got := path(); got != "/deep/er/raf.json" {
+		t.Errorf("with REGISTRY_AUTH_FILE %s", got)
+	}
+	w.o.AuthFile = w.path("af.json")
+	if got := path(); got != "/af.json" {
+		t.Errorf("with an auth file %s", got)
+	}
+	w = newWorld(t)
+	clear(w.env)
+	if _, err := w.files().Store(t.Context(), "r.example", Auth{Username: "u"}); err == nil || !strings.Contains(err.Error(), "HOME") {
+		t.Errorf("without a home: %v", err)
+	}
+}
+
+func mustRead(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// TestStoreMode: only the owner reads passwords, whatever the umask and whatever
+// the file was before.
+func TestStoreMode(t *testing.T) {
+	for _, umask := range []int{0, 0o022, 0o077, 0o277} {
+		t.Run(fmt.Sprintf("%03o", umask), func(t *testing.T) {
+			w := newWorld(t)
+			w.write("old/config.json", "{}")
+			if err := os.Chmod(w.path("old/config.json"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			defer syscall.Umask(syscall.Umask(umask))
+			for _, folder := range []string{"old", "new"} {
+				w.env["DOCKER_CONFIG"] = w.path(folder)
+				if _, err := w.files().Store(t.Context(), "r.example", Auth{Username: "u", Password: "p"}); err != nil {
+					t.Fatal(err)
+				}
+				info, err := os.Stat(w.path(folder + "/config.json"))
+				if err != nil || info.Mode().Perm() != 0o600 {
+					t.Errorf("%s: %v, %v", folder, info.Mode(), err)
+				}
+				names, err := os.ReadDir(w.path(folder))
+				if err != nil || len(names) != 1 {
+					t.Errorf("beside it: %v, %v", names, err)
+				}
+			}
+			if info, err := os.Stat(w.path("new")); err != nil || info.Mode().Perm()&0o077 != 0 {
+				t.Errorf("the folder: %v, %v", info.Mode(), err)
+			}
+		})
+	}
+}
+
+// TestStoreFollowsLinks: users keep their config.json elsewhere and link to it.
+func TestStoreFollowsLinks(t *testing.T) {
+	for _, there := range []bool{true, false} {
+		w := newWorld(t)
+		w.write("dotfiles/real/keep", "")
+		if there {
+			w.write("dotfiles/docker.json", `{"x":1}`)
+		}
+		if err := os.MkdirAll(w.path("home"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		// ~/.docker is a link to a folder, in which config.json is a link that goes
+		// up from where it really is.
+		for link, to := range map[string]string{"home/.docker": w.path("dotfiles/real"), "dotfiles/real/config.json": "../docker.json"} {
+			if err := os.Symlink(to, w.path(link)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := w.files().Store(t.Context(), "r.example", Auth{Username: "u", Password: "p"}); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.read("dotfiles/docker.json"); !strings.Contains(got, "r.example") || there && !strings.Contains(got, `"x":1`) {
+			t.Errorf("got %s", got)
+		}
+		if info, err := os.Lstat(w.path("home/.docker/config.json")); err != nil || info.Mode()&os.ModeSymlink == 0 {
+			t.Errorf("the link: %v, %v", info, err)
+		}
+	}
+	w := newWorld(t)
+	w.write("home/.docker/keep", "")
+	if err := os.Symlink("config.json", w.path("home/.docker/config.json")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.files().Store(t.Context(), "r.example", Auth{Username: "u"}); !errors.Is(err, syscall.ELOOP) {
+		t.Errorf("a link to itself: %v", err)
+	}
+}
+
+// TestStoreKeepsBroken: what cannot be read is not written over.
+func TestStoreKeepsBroken(t *testing.T) {
+	for _, content := range []string{"{\"auths\": {", "[]", `{"auths": []}`, "{} {}"} {
+		w := newWorld(t)
+		w.write("home/.docker/config.json", content)
+		if _, err := w.files().Store(t.Context(), "r.example", Auth{Username: "u", Password: "p"}); err == nil || !strings.Contains(err.Error(), w.path("home/.docker/config.json")) {
+			t.Errorf("%s: stored: %v", content, err)
+		}
+		if _, err := w.files().Erase(t.Context(), "r.example"); err == nil {
+			t.Errorf("%s: erased", content)
+		}
+		if got := w.read("home/.docker/config.json"); got != content {
+			t.Errorf("%s became %s", content, got)
+		}
+	}
+}
+
+// TestStoreAtOnce: logins of several processes at once are all there afterwards.
+func TestStoreAtOnce(t *testing.T) {
+	w := newWorld(t)
+	var all sync.WaitGroup
+	for i := range 20 {
+		all.Go(func() {
+			if _, err := w.files().Store(t.Context(), fmt.Sprintf("r%d.example", i), Auth{Username: "u", Password: "p"}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	var file authFile
+	if err := json.Unmarshal(mustRead(t, w.path("home/.docker/config.json")), &file); err != nil || len(file.Auths) != 20 {
+		t.Errorf("%d logins, %v", len(file.Auths), err)
+	}
+}
+
+// TestHelperKeepsLogins: with a helper no secret is in the file.
+func TestHelperKeepsLogins(t *testing.T) {
+	w := newWorld(t)
+	w.helper("box", `f=`+w.root+`/kept
+case $1 in
+store) echo "$in" > $f ;;
+get) if [ -s $f ]; then cat $f; else echo "credentials not found in native keychain"; exit 1; fi ;;
+erase) if [ -s $f ]; then : > $f; else echo "credentials not found in native keychain"; exit 1; fi ;;
+esac`)
+	w.write("home/.docker/config.json", `{"credsStore": "box"}`)
+	for _, a := range []Auth{{Username: "u", Password: "hunter2"}, {Username: "u", IdentityToken: "hunter2"}} {
+		saved, err := w.files().Store(t.Context(), "r.example", a)
+		if err != nil || saved.Plain {
+			t.Fatalf("%+v, %v", saved, err)
+		}
+		if got := w.read("home/.docker/config.json"); got != `{"credsStore": "box","auths":{"r.example":{}}}` {
+			t.Errorf("the file: %s", got)
+		}
+		got, err := w.files().Get(t.Context(), "r.example", "x")
+		if err != nil || got.Password != a.Password || got.IdentityToken != a.IdentityToken {
+			t.Errorf("read back %+v, %v", got, err)
+		}
+		for _, want := range []bool{true, false} {
+			if found, err := w.files().Erase(t.Context(), "r.example"); err != nil || found != want {
+				t.Errorf("erased %v, %v", found, err)
+			}
+		}
+		if got := w.read("home/.docker/config.json"); got != `{"credsStore": "box","auths":{}}` {
+			t.Errorf("the file afterwards: %s", got)
+		}
+		w.write("home/.docker/config.json", `{"credsStore": "box"}`)
+	}
+	w.helper("box", `echo "no: $in"; exit 1`)
+	_, err := w.files().Store(t.Context(), "r.example", Auth{Username: "u", Password: "hunter2"})
+	if err == nil || !strings.Contains(err.Error(), "docker-credential-box") || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("a helper that fails: %v", err)
+	}
+	if got := w.read("home/.docker/config.json"); got != `{"credsStore": "box"}` {
+		t.Errorf("the file of a helper that fails: %s", got)
+	}
+}
+
+// TestStoreUnwritable: a folder that cannot be written to.
+func TestStoreUnwritable(t *testing.T) {
+	w := newWorld(t)
+	w.env["DOCKER_CONFIG"] = "/proc/self"
+	if _, err := w.files().Store(t.Context(), "r.example", Auth{Username: "u", Password: "p"}); err == nil || !strings.Contains(err.Error(), "save credentials: ") {
+		t.Errorf("got %v", err)
+	}
+	w.env["DOCKER_CONFIG"] = filepath.Join(w.write("file", ""), "sub")
+	if _, err := w.files().Store(t.Context(), "r.example", Auth{Username: "u", Password: "p"}); !errors.Is(err, syscall.ENOTDIR) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// FuzzEdit: an edit changes the one login and nothing else of what it means.
+func FuzzEdit(f *testing.F) {
+	for _, seed := range []string{`{}`, `{"auths":{"s":{}}}`, "{\n \"auths\": {\n  \"r.example\": {\"auth\": \"x\"} , \"t\":{} },\n \"y\":[1, 2]}", `{"auths":null,"a":{"auths":{"r.example":{}}}}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, doc []byte) {
+		var before map[string]any
+		if json.Unmarshal(doc, &before) != nil || before == nil {
+			return
+		}
+		auths, ok := before["auths"].(map[string]any)
+		if before["auths"] != nil && !ok || bytes.Count(doc, []byte("auths")) > 1 || bytes.Contains(doc, []byte(`\u`)) {
+			return
+		}
+		set, err := setLogin(doc, "r.example", entry{Auth: "new"})
+		if err != nil {
+			t.Fatalf("set in %q: %v", doc, err)
+		}
+		if auths == nil {
+			auths = map[string]any{}
+		}
+		auths["r.example"] = map[string]any{"auth": "new"}
+		before["auths"] = auths
+		same(t, set, before)
+		removed, err := removeLogins(set, func(key string) bool { return key == "r.example" })
+		if err != nil {
+			t.Fatalf("remove from %q: %v", set, err)
+		}
+		delete(auths, "r.example")
+		same(t, removed, before)
+	})
+}
+
+func same(t *testing.T, doc []byte, want map[string]any) {
+	t.Helper()
+	var got map[string]any
+	if err := json.Unmarshal(doc, &got); err != nil || !reflect.DeepEqual(got, want) {
+		t.Fatalf("got %q, %v, want %v", doc, err, want)
+	}
+}
