@@ -5,9 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"slices"
+	"strings"
 
+	"berth/archive"
 	"berth/state"
 
 	"golang.org/x/sys/unix"
@@ -25,7 +29,7 @@ func (c *checker) verifyLayers(ctx context.Context) error {
 	for i := range at {
 		at[i] = i
 	}
-	inParallel(ctx, at, func(_ context.Context, i int) { problems[i] = c.verifyLayer(list[i]) })
+	inParallel(ctx, at, func(ctx context.Context, i int) { problems[i] = c.verifyLayer(ctx, list[i]) })
 	for i, l := range list {
 		if p := problems[i]; ctx.Err() == nil {
 			c.layerFindings(l, p)
@@ -64,7 +68,7 @@ func (c *checker) layerFindings(l *checkedLayer, p layerProblem) {
 	}
 }
 
-func (c *checker) verifyLayer(l *checkedLayer) layerProblem {
+func (c *checker) verifyLayer(ctx context.Context, l *checkedLayer) layerProblem {
 	path := c.layerPath(l.chain)
 	fi, err := os.Lstat(path)
 	if err == nil && !fi.IsDir() {
@@ -84,7 +88,63 @@ func (c *checker) verifyLayer(l *checkedLayer) layerProblem {
 	} else if target != "../"+l.chain.Hex() {
 		p.link = fmt.Errorf("%w: it leads to %s", ErrCorrupt, target)
 	}
+	if l.blob.finding == nil {
+		c.verifyTree(ctx, l, rec, &p)
+	}
 	return p
+}
+
+// verifyTree compares a tree, and its record if that can be read, with the tar in
+// the blob.
+func (c *checker) verifyTree(ctx context.Context, l *checkedLayer, rec layerRecord, p *layerProblem) {
+	got, diffID, err := c.compareTree(ctx, l)
+	switch {
+	case err != nil:
+		p.tree = err
+	case diffID != l.diffID:
+		p.tree = fmt.Errorf("%w: the tar in its blob has diff-id %s, the image says %s", ErrCorrupt, diffID, l.diffID)
+	case p.record == nil:
+		// An attribute that the file system would not take is on record.
+		for _, lost := range got.DroppedXattrs {
+			if path, name, _ := strings.Cut(lost, ": "); !slices.Contains(rec.Dropped, lost) {
+				got.Differences = append(got.Differences, "/"+path+": attribute "+name+" is missing")
+			}
+		}
+		if rec.Size != got.Size || rec.Entries != got.Entries || !slices.Equal(rec.Implicit, got.Implicit) {
+			p.record = fmt.Errorf("%w: it is of another tar", ErrCorrupt)
+		}
+	}
+	if p.tree == nil && len(got.Differences) > 0 {
+		p.tree = fmt.Errorf("%w: %s", ErrCorrupt, strings.Join(got.Differences, ", "))
+	}
+}
+
+func (c *checker) compareTree(ctx context.Context, l *checkedLayer) (archive.Verified, Digest, error) {
+	f, err := openRegular(c.blobPath(l.blob.desc.Digest))
+	if err != nil {
+		return archive.Verified{}, "", err
+	}
+	defer f.Close()
+	br := bufio.NewReaderSize(f, aheadSize)
+	kind, err := detectCompression(br)
+	if err != nil {
+		return archive.Verified{}, "", err
+	}
+	plainTar, err := decompress(br, kind)
+	if err != nil {
+		return archive.Verified{}, "", err
+	}
+	defer plainTar.Close()
+	tree, err := os.Open(c.layerPath(l.chain))
+	if err != nil {
+		return archive.Verified{}, "", err
+	}
+	defer tree.Close()
+	content := newCountingHash()
+	ahead := newReadAhead(io.TeeReader(plainTar, content))
+	got, err := archive.Verify(ctx, ahead, tree)
+	ahead.stop()
+	return got, content.digest(), err
 }
 
 // relink makes a layer's short name again.

@@ -221,8 +221,15 @@ func TestCheckUnnamedBlob(t *testing.T) {
 func TestCheckLayers(t *testing.T) {
 	needRoot(t)
 	for name, inflict := range map[string]func(t *testing.T, s *Store, tree string){
-		"missing":    func(t *testing.T, _ *Store, tree string) { must(t, os.RemoveAll(tree)) },
-		"a file":     func(t *testing.T, _ *Store, tree string) { must(t, os.RemoveAll(tree), os.WriteFile(tree, nil, 0o600)) },
+		"missing":         func(t *testing.T, _ *Store, tree string) { must(t, os.RemoveAll(tree)) },
+		"a file":          func(t *testing.T, _ *Store, tree string) { must(t, os.RemoveAll(tree), os.WriteFile(tree, nil, 0o600)) },
+		"another content": func(t *testing.T, _ *Store, tree string) { flip(t, tree+"/d/x") },
+		"one more file":   func(t *testing.T, _ *Store, tree string) { must(t, os.WriteFile(tree+"/d/y", nil, 0o600)) },
+		"another mode":    func(t *testing.T, _ *Store, tree string) { must(t, os.Chmod(tree+"/d", 0o700)) },
+		"another size": func(t *testing.T, _ *Store, tree string) {
+			b, err := os.ReadFile(tree + ".json")
+			must(t, err, os.WriteFile(tree+".json", bytes.Replace(b, []byte(`"size":1`), []byte(`"size":2`), 1), 0o600))
+		},
 		"no record":  func(t *testing.T, _ *Store, tree string) { must(t, os.Remove(tree+".json")) },
 		"cut record": func(t *testing.T, _ *Store, tree string) { must(t, os.Truncate(tree+".json", 20)) },
 		"other record": func(t *testing.T, _ *Store, tree string) {
@@ -263,6 +270,20 @@ func TestCheckLayers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestCheckRich: a layer with everything in it is found as it was unpacked, from
+// each form of blob.
+func TestCheckRich(t *testing.T) {
+	needRoot(t)
+	s := testStore(t)
+	rich := richTar(t)
+	for ref, content := range map[string][]byte{"plain": rich, "gzip": gzipBytes(t, rich)} {
+		if _, err := s.Import(t.Context(), bytes.NewReader(content), ImportOptions{Ref: ref}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustBeClean(t, s, "a rich layer")
 }
 
 // TestCheckIndex: an index that cannot be read is made again; what can be known
