@@ -145,7 +145,8 @@ func (r *blobReader) fetch(ctx context.Context, at *endpoint, from int64) (io.Re
 		once:   r.resuming,
 	}
 	if from > 0 {
-		req.header.Set("Range", "bytes="+strconv.FormatInt(from, 10)+"-")
+		// With its end, which some servers insist on.
+		req.header.Set("Range", fmt.Sprintf("bytes=%d-%d", from, r.blob.Size-1))
 	}
 	resp, err := r.client.send(ctx, at, req)
 	if err != nil {
@@ -160,26 +161,42 @@ func (r *blobReader) fetch(ctx context.Context, at *endpoint, from int64) (io.Re
 			return nil, err
 		}
 	}
-	if err := r.place(resp, from); err != nil {
+	if err := r.check(resp, from); err != nil {
 		resp.Body.Close()
 		return nil, err
+	}
+	if resp.StatusCode == http.StatusOK && from > 0 {
+		// The server does not know ranges: what is here already comes again.
+		return &skippedStart{resp.Body, from}, nil
 	}
 	return resp.Body, nil
 }
 
-// place checks which bytes a response has and brings it to byte from.
-func (r *blobReader) place(resp *http.Response, from int64) error {
+// skippedStart is a body without its first bytes.
+type skippedStart struct {
+	io.ReadCloser
+	left int64
+}
+
+func (s *skippedStart) Read(p []byte) (int, error) {
+	if s.left > 0 {
+		n, err := io.CopyN(io.Discard, s.ReadCloser, s.left)
+		s.left -= n
+		if err != nil {
+			return 0, err
+		}
+	}
+	return s.ReadCloser.Read(p)
+}
+
+// check tells whether a response has the blob from byte from on, or all of it.
+func (r *blobReader) check(resp *http.Response, from int64) error {
 	switch resp.StatusCode {
 	case http.StatusOK:
 		if resp.ContentLength >= 0 && resp.ContentLength != r.blob.Size {
 			return fmt.Errorf("the registry has %d bytes of it, its manifest says %d", resp.ContentLength, r.blob.Size)
 		}
-		// The server does not know ranges: what is here already comes again.
-		_, err := io.CopyN(io.Discard, resp.Body, from)
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
-		return err
+		return nil
 	case http.StatusPartialContent:
 		header := resp.Header.Get("Content-Range")
 		got, ok := parseContentRange(header)
