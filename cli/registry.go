@@ -49,8 +49,9 @@ func parseCreds(s string) (string, error) {
 // asked for something.
 func (s *session) registryClient(f registryFlags, ref image.Reference) registryClient {
 	return registry.New(registry.Config{
-		Hosts:     hosts.New(hosts.Options{LookupEnv: s.env, TLSVerify: f.tlsVerify, CertDir: f.certDir}),
-		UserAgent: "berth/" + s.version,
+		Hosts:       hosts.New(hosts.Options{LookupEnv: s.userEnv, TLSVerify: f.tlsVerify, CertDir: f.certDir, Resolve: resolveHost}),
+		Credentials: s.credentials(f, ref),
+		UserAgent:   "berth/" + s.version,
 	})
 }
 

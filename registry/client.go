@@ -14,7 +14,10 @@ import (
 // Hosts says where the requests for a reference go, in the order in which the
 // places are to be asked. A reference without a path stands for the registry.
 type Hosts interface {
+	// Endpoints is for what is read.
 	Endpoints(ref image.Reference) ([]hosts.Endpoint, error)
+	// Direct is for what goes to the registry that ref names and to no other.
+	Direct(ref image.Reference) ([]hosts.Endpoint, error)
 }
 
 // Credentials says who the user is to a registry; the zero Auth is nobody.

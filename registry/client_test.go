@@ -31,6 +31,8 @@ func (f fakeHosts) Endpoints(ref image.Reference) ([]hosts.Endpoint, error) {
 	return list, nil
 }
 
+func (f fakeHosts) Direct(ref image.Reference) ([]hosts.Endpoint, error) { return f.Endpoints(ref) }
+
 // placeAt is the endpoint of a server.
 func placeAt(t testing.TB, s *faultregistry.Server) hosts.Endpoint {
 	t.Helper()

@@ -64,8 +64,10 @@ const (
 	// forTag and forDigest read, from mirrors too.
 	forTag purpose = iota
 	forDigest
-	// forRegistry is for what only the registry itself can say or take.
+	// forRegistry reads what only the registry itself can say.
 	forRegistry
+	// direct is for what is written, and for logins.
+	direct
 )
 
 // readPurpose is forDigest for a reference that has a digest.
@@ -80,7 +82,7 @@ func (p purpose) allows(e hosts.Endpoint) bool {
 	switch {
 	case !e.Mirror:
 		return true
-	case p == forRegistry:
+	case p == forRegistry || p == direct:
 		return false
 	}
 	return (p != forTag || !e.ByDigestOnly) && (p != forDigest || !e.ByTagOnly)
@@ -89,7 +91,11 @@ func (p purpose) allows(e hosts.Endpoint) bool {
 // endpoints lists where to ask for ref: as the hosts say, but what served this
 // repository before comes first, and what cannot be reached last.
 func (c *Client) endpoints(ref image.Reference, why purpose) ([]*endpoint, error) {
-	all, err := c.config.Hosts.Endpoints(ref)
+	ask := c.config.Hosts.Endpoints
+	if why == direct {
+		ask = c.config.Hosts.Direct
+	}
+	all, err := ask(ref)
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ import (
 
 // Ping asks whether host is a registry that the user may speak to.
 func (c *Client) Ping(ctx context.Context, host string) error {
-	return c.each(ctx, image.Reference{Domain: host}, forRegistry, func(at *endpoint) error {
+	return c.each(ctx, image.Reference{Domain: host}, direct, func(at *endpoint) error {
 		resp, err := c.send(ctx, at, pingRequest())
 		if err == nil {
 			discard(resp)
@@ -27,7 +27,7 @@ func pingRequest() request { return request{method: http.MethodGet, path: "/v2/"
 // the password. A registry that lets everyone in takes anything, as with docker.
 // The error matches ErrUnauthorized when it does not take it.
 func (c *Client) Login(ctx context.Context, host string, auth credentials.Auth) (identityToken string, err error) {
-	err = c.each(ctx, image.Reference{Domain: host}, forRegistry, func(at *endpoint) error {
+	err = c.each(ctx, image.Reference{Domain: host}, direct, func(at *endpoint) error {
 		identityToken, err = c.loginAt(ctx, at, auth)
 		return err
 	})

@@ -37,7 +37,7 @@ func (c *Client) Search(ctx context.Context, host, term string, limit int) ([]Se
 		return nil, fmt.Errorf("search %s for %q: limit %d: want at least 1", host, term, limit)
 	}
 	var results []SearchResult
-	err := c.each(ctx, image.Reference{Domain: host}, forRegistry, func(at *endpoint) error {
+	err := c.each(ctx, image.Reference{Domain: host}, direct, func(at *endpoint) error {
 		var err error
 		results, err = c.searchIndex(ctx, at, term, limit)
 		if isNotOffered(err) && at.base.Hostname() != hubRegistry {

@@ -18,7 +18,7 @@ import (
 // is asked itself, never a mirror.
 func (c *Client) HasBlob(ctx context.Context, ref image.Reference, blob image.Descriptor) (bool, error) {
 	var has bool
-	err := c.each(ctx, ref, forRegistry, func(at *endpoint) error {
+	err := c.each(ctx, ref, direct, func(at *endpoint) error {
 		var err error
 		has, err = c.hasBlob(ctx, at, blob)
 		return err
@@ -43,7 +43,7 @@ func (c *Client) hasBlob(ctx context.Context, at *endpoint, blob image.Descripto
 // in place of it, which the next UploadBlob of the same blob goes on with.
 func (c *Client) MountBlob(ctx context.Context, ref image.Reference, blob image.Descriptor, from string) (bool, error) {
 	var mounted bool
-	err := c.each(ctx, ref, forRegistry, func(at *endpoint) error {
+	err := c.each(ctx, ref, direct, func(at *endpoint) error {
 		source, err := c.sibling(at, ref, from)
 		if err != nil || source == "" {
 			return err
@@ -80,7 +80,7 @@ func (c *Client) MountBlob(ctx context.Context, ref image.Reference, blob image.
 // sibling is the path at the endpoint of another repository of ref's registry,
 // empty when that is elsewhere.
 func (c *Client) sibling(at *endpoint, ref image.Reference, path string) (string, error) {
-	list, err := c.endpoints(image.Reference{Domain: ref.Domain, Path: path}, forRegistry)
+	list, err := c.endpoints(image.Reference{Domain: ref.Domain, Path: path}, direct)
 	if err != nil {
 		return "", err
 	}
@@ -102,7 +102,7 @@ func (c *Client) PutManifest(ctx context.Context, ref image.Reference, mediaType
 			return fmt.Errorf("push %s: the manifest has digest %s", ref.Familiar(), digest)
 		}
 	}
-	return c.each(ctx, ref, forRegistry, func(at *endpoint) error {
+	return c.each(ctx, ref, direct, func(at *endpoint) error {
 		resp, err := c.send(ctx, at, request{
 			method: http.MethodPut, path: at.path("manifests", name),
 			header: http.Header{"Content-Type": {mediaType}},

@@ -24,7 +24,7 @@ const (
 // UploadBlob sends a blob in pieces that the registry can take. Where a
 // connection breaks, the registry is asked how much it has, and open for the rest.
 func (c *Client) UploadBlob(ctx context.Context, ref image.Reference, blob image.Descriptor, open func(offset int64) (io.ReadCloser, error)) error {
-	return c.each(ctx, ref, forRegistry, func(at *endpoint) error {
+	return c.each(ctx, ref, direct, func(at *endpoint) error {
 		u := &upload{client: c, at: at, ref: ref, blob: blob, open: open, chunk: uploadChunk}
 		return u.run(ctx)
 	})
