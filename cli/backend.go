@@ -14,6 +14,7 @@ import (
 	"berth/container/top"
 	"berth/image"
 	"berth/nsenter"
+	"berth/registry"
 	"berth/state"
 )
 
@@ -135,6 +136,7 @@ type imagePuller interface {
 type registryClient interface {
 	image.Source
 	Tags(ctx context.Context, ref image.Reference) ([]string, error)
+	Search(ctx context.Context, host, term string, limit int) ([]registry.SearchResult, error)
 	Close()
 }
 

@@ -288,8 +288,8 @@ func flagSources() map[string]source {
 		"isolation":    {words: []string{"default"}},
 		"runtime":      {words: []string{"berth"}},
 		"label-file":   file,
-		"env-file":     file, "cidfile": file, "pidfile": file, "output": file, "tlscacert": file, "tlscert": file, "tlskey": file,
-		"bundle": folder, "rootfs": folder, "config": folder,
+		"env-file":     file, "authfile": file, "cidfile": file, "pidfile": file, "output": file, "tlscacert": file, "tlscert": file, "tlskey": file,
+		"bundle": folder, "cert-dir": folder, "rootfs": folder, "config": folder,
 		"volume": host, "device": host,
 	}
 }
@@ -319,6 +319,9 @@ func capabilityWords() []string {
 
 // filterWords are the keys of a command's filters, and the values of some.
 func filterWords(c *command) []string {
+	if c.name == "search" {
+		return []string{"stars=", "is-official=true", "is-official=false", "is-automated=true", "is-automated=false"}
+	}
 	words := []string{"until=", "label=", "label!="}
 	switch c.groupNames[0] {
 	case "ls":

@@ -74,7 +74,7 @@ func (c *creation) draft(ctx context.Context, s *session, b *backend, args []str
 		}
 	}
 	d := newDraft(s.env)
-	d.warn = s.warn
+	d.warn, d.proxies = s.warn, s.proxyVariables()
 	d.find = func(ref string) (*container.View, error) { return b.Get(ctx, ref) }
 	var err error
 	if d.ID, err = state.NewID(); err != nil {

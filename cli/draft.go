@@ -17,6 +17,8 @@ type draft struct {
 	replace bool
 	// lookupEnv is the caller's environment (-e KEY takes values from it).
 	lookupEnv func(string) (string, bool)
+	// proxies are variables for the container that flags can set otherwise.
+	proxies []string
 	// warn tells of what does not keep the container from being made.
 	warn func(text string)
 	// find returns another container that a flag names.

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -20,6 +21,9 @@ type fakeRegistry struct {
 	// asked are the references that a client was made for, flags those of each.
 	refs  []string
 	flags []registryFlags
+	// found is what a search finds, searched what was searched for.
+	found    []registry.SearchResult
+	searched []string
 	// closed counts the clients that were let go of.
 	closed int
 }
@@ -55,6 +59,11 @@ func (r *fakeRegistry) Tags(_ context.Context, repository image.Reference) ([]st
 	}
 	slices.Sort(tags)
 	return tags, r.err
+}
+
+func (r *fakeRegistry) Search(_ context.Context, host, term string, limit int) ([]registry.SearchResult, error) {
+	r.searched = append(r.searched, fmt.Sprint(host, " ", term, " ", limit))
+	return r.found, r.err
 }
 
 // Pull adds what the source has to the images, in two layers of which one is

@@ -148,6 +148,12 @@ func (f *processFlags) applyEnv(d *draft) error {
 		return err
 	}
 	asked = append(asked, f.env...)
+	for _, v := range d.proxies {
+		key, _, _ := strings.Cut(v, "=")
+		if !slices.ContainsFunc(asked, func(other string) bool { return other == key || strings.HasPrefix(other, key+"=") }) {
+			asked = append(asked, v)
+		}
+	}
 	env := environment{}
 	env.set(defaultPath)
 	env.set("HOSTNAME=" + d.hostname())

@@ -1,28 +1,60 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"berth/container/attach"
 )
 
-// settings is the part of docker's config.json that changes what commands print
-// and which keys detach. The file is docker's and is never written here.
+// settings is the part of docker's config.json that changes what commands print,
+// which keys detach and what containers know of proxies. The file is docker's and
+// is never written here.
 type settings struct {
 	PsFormat     string `json:"psFormat"`
 	ImagesFormat string `json:"imagesFormat"`
 	StatsFormat  string `json:"statsFormat"`
 	DetachKeys   string `json:"detachKeys"`
+	// Proxies are by the daemon they are for; "default" is for all.
+	Proxies map[string]proxySettings `json:"proxies"`
+}
+
+// proxySettings are the proxies that containers are told of.
+type proxySettings struct {
+	HTTP  string `json:"httpProxy"`
+	HTTPS string `json:"httpsProxy"`
+	No    string `json:"noProxy"`
+	FTP   string `json:"ftpProxy"`
+	All   string `json:"allProxy"`
+}
+
+// proxyVariables are the variables that tell a container's programs of the user's
+// proxies, in both of their spellings. It is on the way of every start: a file
+// that has nothing to say of proxies is not decoded.
+func (s *session) proxyVariables() []string {
+	p := s.settingsWith(`"proxies"`).Proxies["default"]
+	var list []string
+	for _, v := range [][2]string{{"HTTP_PROXY", p.HTTP}, {"HTTPS_PROXY", p.HTTPS}, {"NO_PROXY", p.No}, {"FTP_PROXY", p.FTP}, {"ALL_PROXY", p.All}} {
+		if v[1] != "" {
+			list = append(list, v[0]+"="+v[1], strings.ToLower(v[0])+"="+v[1])
+		}
+	}
+	return list
 }
 
 // settings reads the user's config.json: in $DOCKER_CONFIG, or in ~/.docker. One
 // that cannot be read is worth a warning, as in docker, and no failure.
-func (s *session) settings() settings {
+func (s *session) settings() settings { return s.settingsWith("") }
+
+// settingsWith is settings for one key; a file in which its text does not stand
+// has none.
+func (s *session) settingsWith(key string) settings {
 	folder := s.getenv("DOCKER_CONFIG")
 	if folder == "" {
 		home := s.getenv("HOME")
@@ -37,6 +69,9 @@ func (s *session) settings() settings {
 		return settings{}
 	}
 	var read settings
+	if err == nil && !bytes.Contains(data, []byte(key)) {
+		return settings{}
+	}
 	if err == nil {
 		err = json.Unmarshal(data, &read)
 	}

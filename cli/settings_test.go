@@ -3,6 +3,7 @@ package cli
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -44,5 +45,34 @@ func TestSettings(t *testing.T) {
 	w.env["DOCKER_CONFIG"] = other
 	if r := w.berth(t, "ps"); r.err != "" || !strings.HasPrefix(r.out, "CONTAINER ID") {
 		t.Errorf("DOCKER_CONFIG without a file: %+v", r)
+	}
+}
+
+func TestProxies(t *testing.T) {
+	w := newWorld()
+	folder := t.TempDir()
+	w.env["DOCKER_CONFIG"] = folder
+	// Docker's are for containers only where the file says so.
+	w.env["HTTP_PROXY"] = "http://of-berth"
+	for _, tt := range []struct{ config, flags, want string }{
+		{`{"proxies": {"default": {"httpProxy": "http://p:1", "noProxy": "a,b"}}}`, "", "HTTP_PROXY=http://p:1 NO_PROXY=a,b http_proxy=http://p:1 no_proxy=a,b"},
+		{`{"proxies": {"default": {"httpsProxy": "http://p:1", "ftpProxy": "f", "allProxy": "a"}}}`, "-e HTTPS_PROXY= -e ftp_proxy=own -e ALL_PROXY", "FTP_PROXY=f HTTPS_PROXY= all_proxy=a ftp_proxy=own https_proxy=http://p:1"},
+		{`{"proxies": {"tcp://other": {"httpProxy": "http://p:1"}}}`, "", ""},
+		{`{"auths": {}}`, "", ""},
+		{`{"auths": `, "", ""},
+	} {
+		if err := os.WriteFile(filepath.Join(folder, "config.json"), []byte(tt.config), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, v := range w.created(t, append(strings.Fields(tt.flags), "img")...).Spec.Process.Env {
+			if key, _, _ := strings.Cut(v, "="); strings.HasSuffix(strings.ToLower(key), "_proxy") {
+				got = append(got, v)
+			}
+		}
+		slices.Sort(got)
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("%s with %q: got %q, want %q", tt.config, tt.flags, got, tt.want)
+		}
 	}
 }

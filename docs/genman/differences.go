@@ -50,6 +50,8 @@ func commandDifferences() map[string]note {
 		"docker --tlscert":   {how: noTLS, refused: "--tlscert /x ps"},
 		"docker --tlskey":    {how: noTLS, refused: "--tlskey /x ps"},
 
+		"search": {how: "A registry without the search of docker's first registries is looked through by the names of its repositories."},
+
 		"update --memory":             {how: "Down to 1 MiB; docker's least is 6 MiB."},
 		"update --memory-reservation": {how: "As `--memory`."},
 		"rm --volumes":                {how: "Without effect, as there are no anonymous volumes."},
