@@ -119,7 +119,7 @@ func (r *blobReader) Close() error {
 
 // connect opens the blob at r.at, at the first endpoint that gives it.
 func (r *blobReader) connect(ctx context.Context) error {
-	why := readPurpose(r.ref)
+	why := blobPurpose(r.ref)
 	if r.tries > 1 {
 		// A mirror that breaks off again and again still answers at first.
 		why = forRegistry

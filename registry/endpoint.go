@@ -61,8 +61,10 @@ func (at *endpoint) scope(actions string) string {
 type purpose int
 
 const (
-	// forTag and forDigest read, from mirrors too.
+	// forTag looks a tag up, which mirrors come first for each time.
 	forTag purpose = iota
+	// forTagged reads what belongs to it then, forDigest what a digest names.
+	forTagged
 	forDigest
 	// forRegistry reads what only the registry itself can say.
 	forRegistry
@@ -70,12 +72,19 @@ const (
 	direct
 )
 
-// readPurpose is forDigest for a reference that has a digest.
-func readPurpose(ref image.Reference) purpose {
+// manifestPurpose and blobPurpose are what ref's manifest and blobs are read for.
+func manifestPurpose(ref image.Reference) purpose {
 	if ref.Digest != "" {
 		return forDigest
 	}
 	return forTag
+}
+
+func blobPurpose(ref image.Reference) purpose {
+	if ref.Digest != "" {
+		return forDigest
+	}
+	return forTagged
 }
 
 func (p purpose) allows(e hosts.Endpoint) bool {
@@ -84,8 +93,10 @@ func (p purpose) allows(e hosts.Endpoint) bool {
 		return true
 	case p == forRegistry || p == direct:
 		return false
+	case p == forDigest:
+		return !e.ByTagOnly
 	}
-	return (p != forTag || !e.ByDigestOnly) && (p != forDigest || !e.ByTagOnly)
+	return !e.ByDigestOnly
 }
 
 // endpoints lists where to ask for ref: as the hosts say, but what served this

@@ -44,7 +44,7 @@ func manifestRequest(at *endpoint, ref image.Reference, method string) request {
 func (c *Client) Manifest(ctx context.Context, ref image.Reference) (image.Descriptor, []byte, error) {
 	var found image.Descriptor
 	var content []byte
-	err := c.each(ctx, ref, readPurpose(ref), func(at *endpoint) error {
+	err := c.each(ctx, ref, manifestPurpose(ref), func(at *endpoint) error {
 		resp, err := c.send(ctx, at, manifestRequest(at, ref, http.MethodGet)) //nolint:bodyclose // readManifest does
 		if err != nil {
 			return err
@@ -89,7 +89,7 @@ func readManifest(resp *http.Response, want image.Digest) (image.Descriptor, []b
 // the registry does not tell it.
 func (c *Client) Resolve(ctx context.Context, ref image.Reference) (image.Descriptor, error) {
 	var found image.Descriptor
-	err := c.each(ctx, ref, readPurpose(ref), func(at *endpoint) error {
+	err := c.each(ctx, ref, manifestPurpose(ref), func(at *endpoint) error {
 		r := manifestRequest(at, ref, http.MethodHead)
 		r.accept = []int{http.StatusMethodNotAllowed, http.StatusNotImplemented}
 		resp, err := c.send(ctx, at, r)

@@ -104,18 +104,17 @@ func (r *request) judge(resp *http.Response) (*http.Response, error) {
 }
 
 // exchange sends r and follows redirects. authorization goes only to owner's
-// scheme, host and port, whichever way the redirects lead.
+// scheme, host and port, and not even there once another host has led back to it.
 func (c *Client) exchange(ctx context.Context, o *origin, r *request, owner *url.URL, authorization string) (*http.Response, error) {
 	target := r.location
 	if target == nil {
 		target = &url.URL{Scheme: o.base.Scheme, Host: o.base.Host, Path: r.path, RawQuery: r.query.Encode()}
 	}
 	for range maxRedirects {
-		secret := ""
-		if sameOrigin(target, owner) {
-			secret = authorization
+		if !sameOrigin(target, owner) {
+			authorization = ""
 		}
-		resp, err := c.roundTrip(ctx, o, r, target, secret)
+		resp, err := c.roundTrip(ctx, o, r, target, authorization)
 		if err != nil {
 			return nil, err
 		}
