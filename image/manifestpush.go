@@ -46,8 +46,11 @@ func FetchManifest(ctx context.Context, src Source, ref Reference) (Descriptor, 
 	if got != want {
 		return Descriptor{}, nil, fmt.Errorf("read manifest %s: content has digest %s: %w", ref, got, ErrCorrupt)
 	}
-	desc.Digest, desc.Size = got, int64(len(content))
-	return desc, content, nil
+	kind, err := documentKind(desc.MediaType, content)
+	if err != nil {
+		return Descriptor{}, nil, fmt.Errorf("read manifest %s: %w", ref, err)
+	}
+	return Descriptor{MediaType: kind, Digest: got, Size: int64(len(content))}, content, nil
 }
 
 func fetchConfig(ctx context.Context, src Source, ref Reference, blob Descriptor) (ImageConfig, error) {

@@ -24,9 +24,8 @@ const (
 
 // PushOptions tune Push.
 type PushOptions struct {
-	// Platform is "os[/architecture[/variant]]" and must be the image's; empty for
-	// whatever the image is for.
-	Platform string
+	// Platform must be the image's; zero for whatever the image is for.
+	Platform Platform
 	// Progress is told of each step with a layer, from several goroutines; nil for
 	// nobody.
 	Progress func(Progress)
@@ -151,19 +150,12 @@ func isIndex(mediaType string) bool {
 
 // checkPlatform refuses an image that is for something else than was asked for,
 // in docker's words.
-func checkPlatform(query string, e entry, want string) error {
-	if want == "" {
+func checkPlatform(query string, e entry, want Platform) error {
+	have := e.config.platform()
+	if want.OS == "" && want.Architecture == "" || e.config.suits(want) {
 		return nil
 	}
-	p, err := ParsePlatform(want)
-	if err != nil {
-		return err
-	}
-	c := e.config
-	if p.OS == c.OS && p.Architecture == c.Architecture && (p.Variant == "" || p.Variant == c.Variant) {
-		return nil
-	}
-	return fmt.Errorf("image with reference %s was found but does not provide the specified platform (%s)", query, want)
+	return fmt.Errorf("image with reference %s was found but does not match the specified platform: wanted %s, actual: %s", query, want, have)
 }
 
 // checkStored reports whether a blob is there as its descriptor says.
@@ -192,9 +184,8 @@ func (s *Store) mountSources(index Index, e entry, to Reference) map[Digest][]st
 		sources[l.Digest] = nil
 	}
 	for _, row := range index.Manifests {
-		ref, err := ParseNamed(row.Annotations[annotationRefName])
-		known := row.Annotations[annotationDigest] != ""
-		if err != nil || !known || ref.Domain != to.Domain || ref.Path == to.Path {
+		ref, err := ParseNamed(fullName(row))
+		if err != nil || knownDigest(row) == "" || ref.Domain != to.Domain || ref.Path == to.Path {
 			continue
 		}
 		other, err := s.readEntry(row)
@@ -370,12 +361,9 @@ func (s *Store) noteDigest(ctx context.Context, ref Reference, row, known Digest
 	}
 	changed := false
 	for i, desc := range index.Manifests {
-		if desc.Digest != row || desc.Annotations[annotationRefName] != ref.String() || desc.Annotations[annotationDigest] == string(known) {
-			continue
+		if desc.Digest == row && fullName(desc) == ref.String() && knownDigest(desc) != known {
+			index.Manifests[i], changed = withAnnotation(desc, annotationDigest, string(known)), true
 		}
-		desc = named(desc, ref.String())
-		desc.Annotations[annotationDigest] = string(known)
-		index.Manifests[i], changed = desc, true
 	}
 	if !changed {
 		return nil

@@ -337,7 +337,7 @@ func TestPushRefuses(t *testing.T) {
 		sent   bool
 	}{
 		{name: "unknown", query: "nobody", text: "No such image: nobody:latest"},
-		{name: "other platform", o: PushOptions{Platform: "linux/s390x"}, text: "does not provide the specified platform (linux/s390x)"},
+		{name: "other platform", o: PushOptions{Platform: Platform{OS: "linux", Architecture: "s390x"}}, text: "does not match the specified platform: wanted linux/s390x, actual: linux/amd64"},
 		{name: "layer is gone", want: fs.ErrNotExist, text: "is missing from the store", damage: func(t *testing.T, s *Store, m Manifest) {
 			if err := os.Remove(s.blobPath(m.Layers[1].Digest)); err != nil {
 				t.Fatal(err)
