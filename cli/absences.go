@@ -39,8 +39,6 @@ func absences() []absence {
 		{"network", bridge, "--network none, --network host"},
 		{"node", swarm, ""},
 		{"plugin", "berth loads no code but its own", ""},
-		{"push", registry, "skopeo copy oci:/var/lib/berth/image:docker.io/library/NAME:TAG docker://IMAGE"},
-		{"image push", registry, "skopeo copy oci:/var/lib/berth/image:docker.io/library/NAME:TAG docker://IMAGE"},
 		{"secret", swarm, "-v FILE:PATH:ro gives a container a secret"},
 		{"service", swarm, "berth run -d --restart, or a systemd unit"},
 		{"stack", swarm, ""},

@@ -118,6 +118,7 @@ type imageStore interface {
 	Commit(ctx context.Context, layer io.Reader, o image.CommitOptions) (image.Image, error)
 	Remove(ctx context.Context, ref string, opts image.RemoveOptions, inUse func(id image.Digest) []image.User) (untagged, deleted []string, err error)
 	imagePuller
+	imagePusher
 	imageNaming
 	imageUpkeep
 }
@@ -135,9 +136,15 @@ type imagePuller interface {
 // registryClient is the part of registry.Client that commands use.
 type registryClient interface {
 	image.Source
+	image.Target
 	Tags(ctx context.Context, ref image.Reference) ([]string, error)
 	Search(ctx context.Context, host, term string, limit int) ([]registry.SearchResult, error)
 	Close()
+}
+
+// imagePusher sends images elsewhere.
+type imagePusher interface {
+	Push(ctx context.Context, dst image.Target, query string, to image.Reference, o image.PushOptions) (image.Pushed, error)
 }
 
 // imageUpkeep looks after what images are made of.

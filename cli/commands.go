@@ -11,7 +11,7 @@ func commands() []*command {
 		eventsCommand(), statsCommand(),
 		topCommand(),
 		healthcheckCommand(),
-		pullCommand(), searchCommand(),
+		pullCommand(), pushCommand(), searchCommand(),
 		importCommand(), imagesCommand(), rmiCommand(), tagCommand(), historyCommand(),
 		explainCommand(), bundlesCommand(), versionCommand(), infoCommand(), completionCommand(),
 	}

@@ -24,6 +24,8 @@ type fakeRegistry struct {
 	// found is what a search finds, searched what was searched for.
 	found    []registry.SearchResult
 	searched []string
+	// put are the references that manifests were put under.
+	put []string
 	// closed counts the clients that were let go of.
 	closed int
 }

@@ -66,6 +66,15 @@ func (t toldImages) Pull(ctx context.Context, src image.Source, ref image.Refere
 	return pulled, err
 }
 
+// Push is the store's, told of as Pull is.
+func (t toldImages) Push(ctx context.Context, dst image.Target, query string, to image.Reference, o image.PushOptions) (image.Pushed, error) {
+	pushed, err := t.imageStore.Push(ctx, dst, query, to, o)
+	if err == nil {
+		t.tell("push", image.Digest(to.Familiar()), to.FamiliarName())
+	}
+	return pushed, err
+}
+
 // Remove is the store's. Each name that goes is told of, and the image when it
 // goes with the last one.
 func (t toldImages) Remove(ctx context.Context, ref string, o image.RemoveOptions, inUse func(id image.Digest) []image.User) (untagged, deleted []string, err error) {

@@ -165,7 +165,7 @@ func (s *Store) checkStored(blob Descriptor) error {
 	}
 	fi, err := os.Lstat(s.blobPath(blob.Digest))
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("blob %s is missing from the store: %w", blob.Digest, fs.ErrNotExist)
+		return &missingBlobError{blob.Digest}
 	}
 	if err != nil {
 		return err
@@ -175,6 +175,14 @@ func (s *Store) checkStored(blob Descriptor) error {
 	}
 	return nil
 }
+
+// missingBlobError matches fs.ErrNotExist.
+type missingBlobError struct{ digest Digest }
+
+func (e *missingBlobError) Error() string {
+	return "blob " + string(e.digest) + " is missing from the store"
+}
+func (e *missingBlobError) Is(target error) bool { return target == fs.ErrNotExist }
 
 // mountSources finds which other repositories of to's registry have the layers of
 // e: those of images that were pulled from there or pushed to it.
@@ -305,8 +313,9 @@ type upload struct {
 	path string
 	size int64
 	tell func(stage Stage, done int64)
-	// opened tells that this is not the first try, ended that all was read once.
-	opened, ended atomic.Bool
+	// at is how far it was read, ended tells that all was read once.
+	at    atomic.Int64
+	ended atomic.Bool
 }
 
 func (u *upload) open(offset int64) (io.ReadCloser, error) {
@@ -318,28 +327,28 @@ func (u *upload) open(offset int64) (io.ReadCloser, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	stage := StageUploading
-	if u.opened.Swap(true) {
+	if u.at.Swap(offset) != offset {
+		// A target that just wants the next piece goes on where the last one ended.
 		stage = StageRetrying
 	}
 	u.tell(stage, offset)
-	return &sentFile{file: f, at: offset, upload: u}, nil
+	return &sentFile{file: f, upload: u}, nil
 }
 
 // sentFile is a file that tells how far it was read. The file is no embedded one,
 // whose WriteTo would go past Read.
 type sentFile struct {
 	file   *os.File
-	at     int64
 	upload *upload
 }
 
 func (f *sentFile) Read(b []byte) (int, error) {
 	n, err := f.file.Read(b)
-	f.at += int64(n)
+	at := f.upload.at.Add(int64(n))
 	if n > 0 {
-		f.upload.tell(StageUploading, f.at)
+		f.upload.tell(StageUploading, at)
 	}
-	if f.at == f.upload.size {
+	if at == f.upload.size {
 		f.upload.ended.Store(true)
 	}
 	return n, err

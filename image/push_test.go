@@ -24,7 +24,9 @@ type fakeTarget struct {
 	calls     []string
 	// cut is where the first upload of each blob breaks, 0 for nowhere.
 	cut int64
-	err error
+	// lose is how much of what came before the break did not arrive.
+	lose int64
+	err  error
 	// slots counts uploads at once.
 	uploading, most int
 }
@@ -87,6 +89,9 @@ func (f *fakeTarget) receive(blob Descriptor, open func(int64) (io.ReadCloser, e
 			return nil, err
 		}
 		got = append(got, part...)
+		if limit == f.cut {
+			got = got[:len(got)-int(f.lose)]
+		}
 	}
 	if digestBytes(got) != blob.Digest {
 		return nil, errors.New("digest invalid")
@@ -245,15 +250,25 @@ func TestPushGoesOn(t *testing.T) {
 	needRoot(t)
 	s, dst := testStore(t), newFakeTarget()
 	mustImport(t, s, "a:1", file("f", strings.Repeat("x", 5000)))
-	dst.cut = 100
+	dst.cut, dst.lose = 100, 10
 	layer := mustInspect(t, s, "a:1").Manifest.Layers[0]
 	var told stages
 	if _, err := s.Push(t.Context(), dst, "a:1", mustRef(t, "a:1"), PushOptions{Progress: told.add}); err != nil {
 		t.Fatal(err)
 	}
 	again := slices.IndexFunc(told.seen[layer.Digest], func(p Progress) bool { return p.Stage == StageRetrying })
-	if again < 0 || told.seen[layer.Digest][again].Done != 100 {
-		t.Errorf("progress %+v: no retry at 100", told.seen[layer.Digest])
+	if again < 0 || told.seen[layer.Digest][again].Done != 90 {
+		t.Errorf("progress %+v: no retry at 90", told.seen[layer.Digest])
+	}
+
+	// The next piece of one that did not break is no retry.
+	dst, told = newFakeTarget(), stages{}
+	dst.cut = 100
+	if _, err := s.Push(t.Context(), dst, "a:1", mustRef(t, "a:1"), PushOptions{Progress: told.add}); err != nil {
+		t.Fatal(err)
+	}
+	if slices.ContainsFunc(told.seen[layer.Digest], func(p Progress) bool { return p.Stage == StageRetrying }) {
+		t.Errorf("progress %+v has a retry", told.seen[layer.Digest])
 	}
 }
 

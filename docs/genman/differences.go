@@ -37,6 +37,7 @@ func commandDifferences() map[string]note {
 		"info":                         {how: "Docker's fields; what is a daemon's has the value of one that does nothing."},
 		"inspect":                      {how: "Docker's keys; containers and images are all there is."},
 		"ps":                           {how: "A container whose record is damaged is listed as `Broken`, beside all others."},
+		"push":                         {how: "The image arrives as it is stored, so that its digest stays: layers that berth made itself are not compressed. `--authfile`, `--cert-dir`, `--creds` and `--tls-verify` are podman's."},
 		"top":                          {how: "The host's ps is not run: columns and options are berth's own, and options that pick processes are refused."},
 		"version":                      {how: "Client and server are one program."},
 
