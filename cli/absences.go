@@ -33,8 +33,6 @@ func absences() []absence {
 		{"image load", "this version reads image archives of other tools from its store only", "skopeo copy docker-archive:FILE oci:/var/lib/berth/image:docker.io/library/NAME:TAG"},
 		{"save", "this version writes no image archives", "skopeo copy oci:/var/lib/berth/image:docker.io/library/NAME:TAG docker-archive:FILE"},
 		{"image save", "this version writes no image archives", "skopeo copy oci:/var/lib/berth/image:docker.io/library/NAME:TAG docker-archive:FILE"},
-		{"login", registry, "skopeo login"},
-		{"logout", registry, "skopeo logout"},
 		{"manifest", registry, "skopeo inspect, buildah manifest"},
 		{"network", bridge, "--network none, --network host"},
 		{"node", swarm, ""},

@@ -32,7 +32,7 @@ func TestAbsences(t *testing.T) {
 // TestAbsenceText holds a whole message for a command, a group's, and a flag.
 func TestAbsenceText(t *testing.T) {
 	for args, want := range map[string]string{
-		"logout x":      "Error: no command \"logout\": this version connects to no registry\nhint: instead: skopeo logout\n\nRun 'berth --help' for more information\n",
+		"secret ls":     "Error: no command \"secret\": berth runs containers on one machine and has no swarm\nhint: instead: -v FILE:PATH:ro gives a container a secret\n\nRun 'berth --help' for more information\n",
 		"swarm init":    "Error: no command \"swarm\": berth runs containers on one machine and has no swarm\n\nRun 'berth --help' for more information\n",
 		"image build x": "Error: no command \"image build\": this version builds no images\nhint: instead: buildah or docker; skopeo copy or berth import brings the image in\n\nRun 'berth --help' for more information\n",
 		"images --tree": "Error: unknown flag: --tree\nhint: berth has no --tree: an image of berth's store is for one platform, and has no tree\n\nUsage:  berth images ",

@@ -15,6 +15,7 @@ import (
 	"berth/image"
 	"berth/nsenter"
 	"berth/registry"
+	"berth/registry/credentials"
 	"berth/state"
 )
 
@@ -139,6 +140,7 @@ type registryClient interface {
 	image.Target
 	Tags(ctx context.Context, ref image.Reference) ([]string, error)
 	Search(ctx context.Context, host, term string, limit int) ([]registry.SearchResult, error)
+	Login(ctx context.Context, host string, auth credentials.Auth) (identityToken string, err error)
 	Close()
 }
 

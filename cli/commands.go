@@ -12,6 +12,7 @@ func commands() []*command {
 		topCommand(),
 		healthcheckCommand(),
 		pullCommand(), pushCommand(), searchCommand(),
+		loginCommand(), logoutCommand(),
 		importCommand(), imagesCommand(), rmiCommand(), tagCommand(), historyCommand(),
 		explainCommand(), bundlesCommand(), versionCommand(), infoCommand(), completionCommand(),
 	}

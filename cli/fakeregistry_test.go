@@ -10,6 +10,7 @@ import (
 
 	"berth/image"
 	"berth/registry"
+	"berth/registry/credentials"
 )
 
 // fakeRegistry stands for all registries. It answers with what it has, or with
@@ -26,6 +27,8 @@ type fakeRegistry struct {
 	searched []string
 	// put are the references that manifests were put under.
 	put []string
+	// users are who may log in, and the identity tokens that they get for it.
+	users map[credentials.Auth]string
 	// closed counts the clients that were let go of.
 	closed int
 }
@@ -50,6 +53,14 @@ func (r *fakeRegistry) Manifest(_ context.Context, ref image.Reference) (image.D
 
 func (r *fakeRegistry) Blob(context.Context, image.Reference, image.Descriptor, int64) (io.ReadCloser, error) {
 	return nil, errors.New("no blobs here")
+}
+
+func (r *fakeRegistry) Login(_ context.Context, host string, auth credentials.Auth) (string, error) {
+	token, ok := r.users[auth]
+	if r.err == nil && !ok {
+		return "", fmt.Errorf("login attempt to https://%s/v2/: %w", host, &registry.Error{Status: 401, Code: "UNAUTHORIZED", Message: "authentication required"})
+	}
+	return token, r.err
 }
 
 func (r *fakeRegistry) Tags(_ context.Context, repository image.Reference) ([]string, error) {

@@ -25,9 +25,15 @@ type registryFlags struct {
 }
 
 func (f *registryFlags) options() []*option.Option {
-	return []*option.Option{
+	return append(f.connection(),
 		option.Text(&f.authfile, "authfile", "file", "Read credentials from this file only"),
 		option.Parsed(&f.creds, parseCreds, "creds", "USER[:PASSWORD]", "Credentials for the registry of the image"),
+	)
+}
+
+// connection are the flags that say how, whoever asks.
+func (f *registryFlags) connection() []*option.Option {
+	return []*option.Option{
 		option.Text(&f.certDir, "cert-dir", "dir", "Use the certificates in this folder, in place of those in certs.d"),
 		option.New("tls-verify", "", "Insist on TLS with a verified certificate; =false: on neither (default as configured)", func(s string) error {
 			verify, err := strconv.ParseBool(s)

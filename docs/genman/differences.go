@@ -33,6 +33,8 @@ func commandDifferences() map[string]note {
 		"import":                       {how: "From a file or stdin, not from a URL: `curl -L URL \\| berth import - NAME`."},
 		"pull":                         {how: "`box` is built in, and always up to date. Besides docker's registries and `insecure-registries`, registries.conf and certs.d of podman's are read, and `--authfile`, `--cert-dir`, `--creds` and `--tls-verify` are podman's."},
 		"pull --disable-content-trust": {how: "Without effect, with a warning for `false`: docker's content trust is no more."},
+		"login":                        {how: "Docker Hub, too, asks for a name and a password or token: there is no login through a browser. Podman's `--authfile`, `--cert-dir` and `--tls-verify` are there. A login that another program's file has is tried, but not copied."},
+		"logout":                       {how: "Says `Not logged in to` where there was nothing to forget, as docker did until 20.10, and warns where another file still has a login. Podman's `--authfile` is there."},
 		"logs":                         {how: "With `-f` it goes on over the restarts of a restart policy; docker's ends at each."},
 		"info":                         {how: "Docker's fields; what is a daemon's has the value of one that does nothing."},
 		"inspect":                      {how: "Docker's keys; containers and images are all there is."},

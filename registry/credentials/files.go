@@ -125,6 +125,13 @@ func (f *Files) Get(ctx context.Context, registry, repository string) (Auth, err
 	return a, err
 }
 
+// Where returns the file, or the variable, that knows who the user is to a
+// registry; "" for none.
+func (f *Files) Where(ctx context.Context, registry string) (string, error) {
+	_, p, err := f.find(ctx, namesOf(registry, ""))
+	return p.path, err
+}
+
 // find looks through all places and says in which one it found something.
 func (f *Files) find(ctx context.Context, names names) (Auth, place, error) {
 	for _, p := range f.places() {
