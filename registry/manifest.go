@@ -45,14 +45,9 @@ func (c *Client) Manifest(ctx context.Context, ref image.Reference) (image.Descr
 	var found image.Descriptor
 	var content []byte
 	err := c.each(ctx, ref, manifestPurpose(ref), func(at *endpoint) error {
-		resp, err := c.send(ctx, at, manifestRequest(at, ref, http.MethodGet)) //nolint:bodyclose // readManifest does
-		if err != nil {
-			return err
-		}
-		if found, content, err = readManifest(resp, ref.Digest); err != nil {
-			return fmt.Errorf("read manifest of %s: %w", ref.Familiar(), err)
-		}
-		return nil
+		var err error
+		found, content, err = c.manifestAt(ctx, at, ref)
+		return err
 	})
 	if err != nil {
 		return image.Descriptor{}, nil, translate(ref, manifestUnknown(err))
@@ -60,28 +55,37 @@ func (c *Client) Manifest(ctx context.Context, ref image.Reference) (image.Descr
 	return found, content, nil
 }
 
-// readManifest reads and checks an answer. want is empty for a tag.
-func readManifest(resp *http.Response, want image.Digest) (image.Descriptor, []byte, error) {
-	content, err := readAll(resp, maxManifest)
+// manifestAt reads and checks ref's manifest at one endpoint.
+func (c *Client) manifestAt(ctx context.Context, at *endpoint, ref image.Reference) (image.Descriptor, []byte, error) {
+	got, err := c.read(ctx, at, manifestRequest(at, ref, http.MethodGet), maxManifest)
 	if err != nil {
 		return image.Descriptor{}, nil, err
 	}
+	found, err := checkManifest(got.header, got.content, ref.Digest)
+	if err != nil {
+		return image.Descriptor{}, nil, fmt.Errorf("read manifest of %s: %w", ref.Familiar(), err)
+	}
+	return found, got.content, nil
+}
+
+// checkManifest describes what was sent. want is empty for a tag.
+func checkManifest(header http.Header, content []byte, want image.Digest) (image.Descriptor, error) {
 	sum := sha256.Sum256(content)
 	got := image.Digest("sha256:" + hex.EncodeToString(sum[:]))
-	said := resp.Header.Get(digestHeader)
+	said := header.Get(digestHeader)
 	switch {
 	case want != "" && !strings.HasPrefix(string(want), "sha256:"):
-		return image.Descriptor{}, nil, fmt.Errorf("digest %s: only sha256 can be verified", want)
+		return image.Descriptor{}, fmt.Errorf("digest %s: only sha256 can be verified", want)
 	case want != "" && got != want:
-		return image.Descriptor{}, nil, fmt.Errorf("the registry sent content with digest %s instead of %s", got, want)
+		return image.Descriptor{}, fmt.Errorf("the registry sent content with digest %s instead of %s", got, want)
 	case strings.HasPrefix(said, "sha256:") && said != string(got):
-		return image.Descriptor{}, nil, fmt.Errorf("the registry says that its digest is %s, but it is %s", printable(said), got)
+		return image.Descriptor{}, fmt.Errorf("the registry says that its digest is %s, but it is %s", printable(said), got)
 	}
-	mediaType, err := manifestType(resp.Header.Get("Content-Type"), content)
+	mediaType, err := manifestType(header.Get("Content-Type"), content)
 	if err != nil {
-		return image.Descriptor{}, nil, err
+		return image.Descriptor{}, err
 	}
-	return image.Descriptor{MediaType: mediaType, Digest: got, Size: int64(len(content))}, content, nil
+	return image.Descriptor{MediaType: mediaType, Digest: got, Size: int64(len(content))}, nil
 }
 
 // Resolve asks what ref's tag or digest names now, without fetching it where the
@@ -106,14 +110,8 @@ func (c *Client) Resolve(ctx context.Context, ref image.Reference) (image.Descri
 			found = image.Descriptor{MediaType: mediaType, Digest: digest, Size: resp.ContentLength}
 			return nil
 		}
-		resp, err = c.send(ctx, at, manifestRequest(at, ref, http.MethodGet)) //nolint:bodyclose // readManifest does
-		if err != nil {
-			return err
-		}
-		if found, _, err = readManifest(resp, ref.Digest); err != nil {
-			return fmt.Errorf("read manifest of %s: %w", ref.Familiar(), err)
-		}
-		return nil
+		found, _, err = c.manifestAt(ctx, at, ref)
+		return err
 	})
 	if err != nil {
 		return image.Descriptor{}, translate(ref, manifestUnknown(err))

@@ -45,17 +45,49 @@ type request struct {
 // an *Error where the registry answered. The caller closes the response's body,
 // whose reads fail when nothing comes for Config.Idle.
 func (c *Client) send(ctx context.Context, at *endpoint, r request) (*http.Response, error) {
-	tries := c.config.Retry.Tries
-	if r.once || !at.last {
-		tries = 1
-	}
 	var resp *http.Response
-	err := c.retry(ctx, tries, func() error {
+	err := c.retry(ctx, c.triesOf(at, &r), func() error {
 		var err error
 		resp, err = c.authorized(ctx, at, &r) //nolint:bodyclose // the caller does
 		return err
 	})
 	return resp, err
+}
+
+// document is an answer that was read into memory.
+type document struct {
+	from    *url.URL
+	header  http.Header
+	content []byte
+}
+
+// read is send for an answer that is small: again also if it breaks off. One of
+// more than limit bytes is an error.
+func (c *Client) read(ctx context.Context, at *endpoint, r request, limit int64) (document, error) {
+	var got document
+	tries := c.triesOf(at, &r)
+	r.once = true
+	err := c.retry(ctx, tries, func() error {
+		resp, err := c.send(ctx, at, r)
+		if err != nil {
+			return err
+		}
+		got = document{from: resp.Request.URL, header: resp.Header}
+		if got.content, err = readAll(resp, limit); err != nil {
+			return fmt.Errorf("read %s: %w", shown(got.from), err)
+		}
+		return nil
+	})
+	return got, err
+}
+
+// triesOf is how often a request is made of an endpoint: where there is another to
+// ask, that is better than to wait.
+func (c *Client) triesOf(at *endpoint, r *request) int {
+	if r.once || !at.last {
+		return 1
+	}
+	return c.config.Retry.Tries
 }
 
 // maxAnswers is how often one try may answer a refusal for want of credentials:

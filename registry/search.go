@@ -75,11 +75,7 @@ func (c *Client) searchIndex(ctx context.Context, at *endpoint, term string, lim
 		// Another host, so it is asked as nobody.
 		r.location = &url.URL{Scheme: at.base.Scheme, Host: hubIndex, Path: r.path, RawQuery: query.Encode()}
 	}
-	resp, err := c.send(ctx, at, r)
-	if err != nil {
-		return nil, err
-	}
-	content, err := readAll(resp, maxPage)
+	got, err := c.read(ctx, at, r, maxPage)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +89,7 @@ func (c *Client) searchIndex(ctx context.Context, at *endpoint, term string, lim
 		} `json:"results"`
 	}
 	// A web page in the place of an index is no index, whatever its status.
-	if json.Unmarshal(content, &said) != nil || said.Results == nil {
+	if json.Unmarshal(got.content, &said) != nil || said.Results == nil {
 		return nil, errNoIndex
 	}
 	var results []SearchResult

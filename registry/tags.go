@@ -52,18 +52,14 @@ func (c *Client) Tags(ctx context.Context, ref image.Reference) ([]string, error
 func (c *Client) pages(ctx context.Context, at *endpoint, r request, read func(content []byte) (more bool, err error)) error {
 	seen := map[string]bool{}
 	for range maxPages {
-		resp, err := c.send(ctx, at, r)
+		got, err := c.read(ctx, at, r, maxPage)
 		if err != nil {
 			return err
 		}
-		content, err := readAll(resp, maxPage)
-		if err != nil {
-			return fmt.Errorf("read list at %s: %w", shown(resp.Request.URL), err)
-		}
-		if more, err := read(content); err != nil || !more {
+		if more, err := read(got.content); err != nil || !more {
 			return err
 		}
-		next, err := at.nextPage(resp)
+		next, err := at.nextPage(got)
 		if err != nil || next == nil {
 			return err
 		}
@@ -79,12 +75,12 @@ func (c *Client) pages(ctx context.Context, at *endpoint, r request, read func(c
 // nextPage finds the next page of a list, nil after the last. It is on the same
 // host; only the scheme may be another, which registries behind a proxy that ends
 // TLS do not know, and is not taken over.
-func (at *endpoint) nextPage(resp *http.Response) (*url.URL, error) {
-	link := nextLink(resp.Header.Values("Link"))
+func (at *endpoint) nextPage(page document) (*url.URL, error) {
+	link := nextLink(page.header.Values("Link"))
 	if link == "" {
 		return nil, nil
 	}
-	from := resp.Request.URL
+	from := page.from
 	next, err := from.Parse(link)
 	if err != nil {
 		return nil, fmt.Errorf("read list at %s: the registry names no usable next page: %q", shown(from), printable(link))
