@@ -27,6 +27,7 @@ type comparison struct {
 	engines  []*engine // berth first
 	runtimes []*ociRuntime
 	oci      []ociBench
+	pulls    pullBench
 	report   Report
 	progress func(format string, args ...any)
 }
@@ -57,9 +58,14 @@ func compare(ctx context.Context, o options, stderr io.Writer) (*Report, error) 
 		return nil, err
 	}
 	c.report.relate()
-	c.report.judge()
-	if !o.oci {
+	if !o.pull {
+		c.report.judge()
+	}
+	if !o.pull && !o.oci {
 		c.report.judgeEngines(c.listRow())
+	}
+	if !o.oci {
+		c.report.judgePulls(c.pulls.images)
 	}
 	return &c.report, nil
 }
@@ -78,9 +84,14 @@ func (c *comparison) all(ctx context.Context) error {
 		{"read the memory of supervisors", c.readMemory},
 		{"search for the smallest memory limits", c.searchLimits},
 		{"make containers to list, and time ps", c.timeLists},
+		{"start a registry", c.startRegistry},
+		{"time pulls", c.timePulls},
 	}
-	if c.opts.oci {
+	switch {
+	case c.opts.oci:
 		steps = steps[:2]
+	case c.opts.pull:
+		steps = slices.Delete(steps, 1, len(steps)-2)
 	}
 	for _, s := range steps {
 		c.progress("%s", s.name)
@@ -239,7 +250,7 @@ func (c *comparison) listRow() string {
 
 // remove undoes everything in reverse, whatever fails on the way.
 func (c *comparison) remove() error {
-	errs := []error{c.removeOCI()}
+	errs := []error{c.removeOCI(), c.pulls.remove()}
 	for _, r := range c.runtimes {
 		errs = append(errs, r.remove())
 	}

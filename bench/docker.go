@@ -30,7 +30,7 @@ func newDocker(w *workspace, host *launcher) *engine {
 	socket := "unix://" + filepath.Join(w.tmpfs, "docker.sock")
 	env := append(os.Environ(), "DOCKER_CONFIG="+filepath.Join(w.disk, "docker-client"), "DOCKER_HOST="+socket)
 	e.base = command{argv: []string{client}, env: env, on: host}
-	d, err := startDaemon(w, socket)
+	d, err := startDocker(w, socket)
 	if err != nil {
 		e.absent = err.Error()
 		return e
@@ -51,25 +51,33 @@ func dockerClient() (string, error) {
 	return exec.LookPath("docker")
 }
 
+func startDocker(w *workspace, socket string) (*daemon, error) {
+	none := filepath.Join(w.disk, "none.json")
+	if err := os.WriteFile(none, []byte("{}"), 0o644); err != nil {
+		return nil, err
+	}
+	root := filepath.Join(w.tmpfs, "docker")
+	return startDaemon(w, root, "dockerd", "--data-root", filepath.Join(w.disk, "docker"), "--exec-root", root,
+		"--host", socket, "--pidfile", filepath.Join(w.tmpfs, "dockerd.pid"), "--config-file", none,
+		"--cgroup-parent", "/"+w.parent, "--iptables=false", "--ip6tables=false", "--bridge=none")
+}
+
+// daemon is a program that stays until stop.
 type daemon struct {
+	name    string
 	process *exec.Cmd
 	log     string
 	ended   chan error
-	root    string
+	root    string // of dockerd, whose containerd is below it
 }
 
-func startDaemon(w *workspace, socket string) (*daemon, error) {
-	path, err := exec.LookPath("dockerd")
+func startDaemon(w *workspace, root, name string, args ...string) (*daemon, error) {
+	path, err := exec.LookPath(name)
 	if err != nil {
 		return nil, err
 	}
-	d := &daemon{log: filepath.Join(w.disk, "dockerd.log"), ended: make(chan error, 1), root: filepath.Join(w.tmpfs, "docker")}
-	d.process = exec.Command(path, "--data-root", filepath.Join(w.disk, "docker"), "--exec-root", d.root,
-		"--host", socket, "--pidfile", filepath.Join(w.tmpfs, "dockerd.pid"), "--config-file", filepath.Join(w.disk, "none.json"),
-		"--cgroup-parent", "/"+w.parent, "--iptables=false", "--ip6tables=false", "--bridge=none")
-	if err := os.WriteFile(filepath.Join(w.disk, "none.json"), []byte("{}"), 0o644); err != nil {
-		return nil, err
-	}
+	d := &daemon{name: name, log: filepath.Join(w.disk, name+".log"), ended: make(chan error, 1), root: root}
+	d.process = exec.Command(path, args...)
 	log, err := os.Create(d.log)
 	if err != nil {
 		return nil, err
@@ -79,7 +87,7 @@ func startDaemon(w *workspace, socket string) (*daemon, error) {
 	// Its own group: an interrupt at the terminal is for us to pass on.
 	d.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := d.process.Start(); err != nil {
-		return nil, fmt.Errorf("start dockerd: %w", err)
+		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	go func() { d.ended <- d.process.Wait() }()
 	return d, nil
@@ -91,14 +99,14 @@ func (d *daemon) answers(client command) error {
 		select {
 		case err := <-d.ended:
 			d.ended <- err
-			return fmt.Errorf("dockerd ended (%w): %s", errOrEnd(err), d.lastWords())
+			return fmt.Errorf("%s ended (%w): %s", d.name, errOrEnd(err), d.lastWords())
 		default:
 		}
 		if _, err := client.with("version").output(); err == nil {
 			return nil
 		}
 	}
-	return fmt.Errorf("dockerd does not answer after %s: %s", daemonStart, d.lastWords())
+	return fmt.Errorf("%s does not answer after %s: %s", d.name, daemonStart, d.lastWords())
 }
 
 func errOrEnd(err error) error {
@@ -143,7 +151,11 @@ func (d *daemon) containerd() int {
 }
 
 func (d *daemon) pids() map[string]int {
-	return map[string]int{"dockerd": d.process.Process.Pid, "containerd": d.containerd()}
+	all := map[string]int{d.name: d.process.Process.Pid}
+	if pid := d.containerd(); pid != 0 {
+		all["containerd"] = pid
+	}
+	return all
 }
 
 func (d *daemon) lastWords() string {

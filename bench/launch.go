@@ -20,9 +20,11 @@ type command struct {
 	on   *launcher
 }
 
-// timedRun is how a process ended and how long that took.
+// timedRun is how a process ended, how long that took and how much memory it had
+// at most, or one of the children it waited for, in bytes.
 type timedRun struct {
 	wall time.Duration
+	peak int64
 	code int
 	err  error
 }
@@ -144,13 +146,15 @@ func (c command) do(files []uintptr, r *timedRun) {
 			return
 		}
 		var status syscall.WaitStatus
+		var usage syscall.Rusage
 		for {
-			_, err = syscall.Wait4(pid, &status, 0, nil)
+			_, err = syscall.Wait4(pid, &status, 0, &usage)
 			if !errors.Is(err, syscall.EINTR) {
 				break
 			}
 		}
 		r.wall = time.Since(start)
+		r.peak = usage.Maxrss << 10
 		r.err = err
 		r.code = status.ExitStatus()
 		if status.Signaled() {

@@ -36,7 +36,7 @@ func describeMachine(w *workspace) Machine {
 	if unix.Uname(&u) == nil {
 		m.Kernel = unix.ByteSliceToString(u.Release[:])
 	}
-	for _, c := range [][]string{{w.berth}, {"crun"}, {"runc"}, {"bwrap"}, {"podman"}, {"dockerd"}} {
+	for _, c := range [][]string{{w.berth}, {"crun"}, {"runc"}, {"bwrap"}, {"podman"}, {"dockerd"}, {"containerd"}} {
 		out, err := exec.Command(c[0], "--version").Output()
 		if err == nil {
 			first, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")

@@ -1,4 +1,5 @@
-// Command bench compares berth with crun, runc, bubblewrap, podman and docker.
+// Command bench compares berth with crun, runc, bubblewrap, podman, docker and
+// containerd.
 // It owns what "make bench" prints: one interleaved run, medians and ratios.
 // Every command is checked to succeed before it is timed, and what cannot be
 // measured is named with the reason. It needs root, and the packages that
@@ -34,6 +35,9 @@ type options struct {
 	check  bool
 	ledger bool
 	oci    bool
+	pull   bool
+	short  bool
+	images string
 }
 
 func main() {
@@ -73,7 +77,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 func parse(args []string, stderr io.Writer) (options, error) {
 	var o options
-	short := false
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.StringVar(&o.berth, "berth", "berth", "the `binary` to compare")
@@ -84,14 +87,16 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.BoolVar(&o.check, "check", false, "exit with 1 when a target is missed or something was left behind")
 	f.BoolVar(&o.ledger, "ledger", true, "look for what was left behind; waits for other root tests of berth")
 	f.BoolVar(&o.oci, "oci", false, "the OCI runtimes alone: berth oci, crun and runc on the same bundles")
-	f.BoolVar(&short, "short", false, "20 rounds")
+	f.BoolVar(&o.pull, "pull", false, "pulls alone: berth, podman, docker and ctr from a registry of the comparison's own")
+	f.StringVar(&o.images, "images", "", "pull only these `names`, with commas between them: debian,python3,sixty,big")
+	f.BoolVar(&o.short, "short", false, "20 rounds, fewer of pulls, and no image of 1 GiB")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
-	if short {
+	if o.short {
 		o.rounds = 20
 	}
-	if f.NArg() > 0 || o.rounds < 1 {
+	if f.NArg() > 0 || o.rounds < 1 || o.oci && o.pull {
 		f.Usage()
 		return o, errors.New("usage")
 	}

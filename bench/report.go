@@ -77,6 +77,9 @@ func (r *Report) relate() {
 		if hasOpen(row.Section) {
 			row.OpenRatio = ratio(row.Summary, r.row(row.Section, rowCrunOpen).Summary)
 		}
+		if strings.HasPrefix(row.Section, sectionPull) {
+			row.Ratio = ratio(row.Summary, r.bestPeer(row.Section).Summary)
+		}
 	}
 }
 
@@ -89,7 +92,7 @@ func (r *Report) print(out io.Writer) {
 	if m.LoadBefore > quietBefore || m.LoadAfter > quietAfter {
 		fmt.Fprintf(out, "WARNING: the machine was busy: compare ratios with care and times not at all\n")
 	}
-	for _, section := range []string{sectionOCIRun, sectionOCICreate, sectionOCIExec, sectionStart, sectionExec, sectionVersion, sectionMemory, sectionLimit, sectionList} {
+	for _, section := range r.sections() {
 		r.printSection(out, section)
 	}
 	fmt.Fprintln(out, "\ntargets")
@@ -101,6 +104,17 @@ func (r *Report) print(out io.Writer) {
 	}
 }
 
+// sections is the order in which they are printed.
+func (r *Report) sections() []string {
+	all := []string{sectionOCIRun, sectionOCICreate, sectionOCIExec, sectionStart, sectionExec, sectionVersion, sectionMemory, sectionLimit, sectionList}
+	for _, row := range r.Rows {
+		if strings.HasPrefix(row.Section, sectionPull) && !slices.Contains(all, row.Section) {
+			all = append(all, row.Section)
+		}
+	}
+	return all
+}
+
 // hasOpen tells whether a section has crun without a filter for a second base.
 func hasOpen(section string) bool { return section == sectionStart || section == sectionOCIRun }
 
@@ -110,8 +124,10 @@ func (r *Report) printSection(out io.Writer, section string) {
 	}
 	fmt.Fprintf(out, "\n%s\n", section)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	timed := section != sectionMemory && section != sectionLimit
+	timed, pull := section != sectionMemory && section != sectionLimit, strings.HasPrefix(section, sectionPull)
 	switch {
+	case pull:
+		fmt.Fprintf(w, "min ms\tmedian\tp90\tx best peer\tpeak memory\t\n")
 	case hasOpen(section):
 		fmt.Fprintf(w, "min ms\tmedian\tp90\tx crun\tx crun, no filter\t\n")
 	case timed:
@@ -126,9 +142,12 @@ func (r *Report) printSection(out io.Writer, section string) {
 			absent = append(absent, row)
 			continue
 		}
-		if timed {
+		switch {
+		case pull:
+			fmt.Fprintf(w, "%.0f\t%.0f\t%.0f\t%s\t%d MiB\t", row.Min, row.Median, row.P90, times(row.Ratio), row.Bytes>>20)
+		case timed:
 			fmt.Fprintf(w, "%.2f\t%.2f\t%.2f\t%s\t", row.Min, row.Median, row.P90, times(row.Ratio))
-		} else {
+		default:
 			fmt.Fprintf(w, "%d KiB\t", row.Bytes>>10)
 		}
 		if hasOpen(section) {

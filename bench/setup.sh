@@ -12,7 +12,16 @@ bwrap bubblewrap
 podman podman
 conmon conmon
 dockerd docker.io
+containerd containerd
+docker-registry docker-registry
+skopeo skopeo
+buildah buildah
+umoci umoci
+debootstrap debootstrap
 busybox busybox-static
+setfattr attr
+mkfs.ext4 e2fsprogs
+setcap libcap2-bin
 gcc gcc
 musl-gcc musl-tools
 "

@@ -11,6 +11,7 @@ const (
 	rowVersion   = "berth --version"
 	rowEmpty     = "empty Go program"
 	rowBerth     = "berth"
+	rowBerthPull = "berth pull"
 )
 
 // What berth promises, in the units of the rows.
@@ -22,6 +23,8 @@ const (
 	maxIdle         = 4 << 20
 	maxList         = 50.0 // ms
 	minLimit        = 1 << 20
+	minPullGain     = 1.5 // of the best peer's time for several layers
+	maxPull         = 150 << 20
 )
 
 // Target is a promise and what the run found. Found without Known says why
@@ -71,6 +74,40 @@ func (r *Report) judgeEngines(listRow string) {
 		Name: fmt.Sprintf("%s takes at most %.0f ms", listRow, maxList), Known: list.Runs > 0,
 		Met: list.Median <= maxList, Found: found(list, fmt.Sprintf("%.1f ms", list.Median)),
 	})
+}
+
+// judgePulls holds the pulls against the promises: images of several layers come
+// at least minPullGain times as fast as to the best peer, all others not slower.
+func (r *Report) judgePulls(images []pullImage) {
+	for _, image := range images {
+		section := image.section()
+		row := r.row(section, rowBerthPull)
+		gain, wanted := 0.0, 1.0
+		if row.Ratio > 0 {
+			gain = 1 / row.Ratio
+		}
+		if image.layers > 1 {
+			wanted = minPullGain
+		}
+		r.Targets = append(r.Targets, Target{
+			Name: fmt.Sprintf("%s %s is at least %.1f x as fast as the best peer", rowBerthPull, image.name, wanted), Known: gain > 0,
+			Met: gain >= wanted, Found: found(row, fmt.Sprintf("%.2f x as fast as %s", gain, r.bestPeer(section).Name)),
+		}, Target{
+			Name: fmt.Sprintf("%s %s has at most %d MiB of memory", rowBerthPull, image.name, maxPull>>20), Known: row.Bytes > 0,
+			Met: row.Bytes > 0 && row.Bytes < maxPull, Found: found(row, fmt.Sprintf("%d MiB", row.Bytes>>20)),
+		})
+	}
+}
+
+// bestPeer is the fastest row of a section that is not berth's.
+func (r *Report) bestPeer(section string) Row {
+	best := Row{Section: section, Name: "nobody"}
+	for _, row := range r.Rows {
+		if row.Section == section && row.Name != rowBerthPull && row.Runs > 0 && (best.Runs == 0 || row.Median < best.Median) {
+			best = row
+		}
+	}
+	return best
 }
 
 func (r *Report) atMost(section, name, base string, most float64) Target {
