@@ -15,10 +15,9 @@ type absence struct {
 // absences lists what is refused with a reason.
 func absences() []absence {
 	const (
-		swarm    = "berth runs containers on one machine and has no swarm"
-		registry = "this version connects to no registry"
-		bridge   = "this version has no networks but none and host"
-		build    = "this version builds no images"
+		swarm  = "berth runs containers on one machine and has no swarm"
+		bridge = "this version has no networks but none and host"
+		build  = "this version builds no images"
 	)
 	return []absence{
 		{"build", build, "buildah or docker; skopeo copy or berth import brings the image in"},
@@ -33,7 +32,6 @@ func absences() []absence {
 		{"image load", "this version reads image archives of other tools from its store only", "skopeo copy docker-archive:FILE oci:/var/lib/berth/image:docker.io/library/NAME:TAG"},
 		{"save", "this version writes no image archives", "skopeo copy oci:/var/lib/berth/image:docker.io/library/NAME:TAG docker-archive:FILE"},
 		{"image save", "this version writes no image archives", "skopeo copy oci:/var/lib/berth/image:docker.io/library/NAME:TAG docker-archive:FILE"},
-		{"manifest", registry, "skopeo inspect, buildah manifest"},
 		{"network", bridge, "--network none, --network host"},
 		{"node", swarm, ""},
 		{"plugin", "berth loads no code but its own", ""},

@@ -120,6 +120,7 @@ type imageStore interface {
 	Remove(ctx context.Context, ref string, opts image.RemoveOptions, inUse func(id image.Digest) []image.User) (untagged, deleted []string, err error)
 	imagePuller
 	imagePusher
+	manifestLists
 	imageNaming
 	imageUpkeep
 }
@@ -147,6 +148,17 @@ type registryClient interface {
 // imagePusher sends images elsewhere.
 type imagePusher interface {
 	Push(ctx context.Context, dst image.Target, query string, to image.Reference, o image.PushOptions) (image.Pushed, error)
+}
+
+// manifestLists are images for several platforms, in the making.
+type manifestLists interface {
+	ManifestLists() ([]string, error)
+	ManifestList(ref image.Reference) (image.ManifestList, error)
+	StoredMember(ref image.Reference) (image.ListMember, error)
+	AddToManifestList(ctx context.Context, list image.Reference, members []image.ListMember, amend bool) error
+	AnnotateManifest(ctx context.Context, list, member image.Reference, p image.Platform) error
+	RemoveManifestList(list image.Reference) error
+	PushManifestList(ctx context.Context, src image.Source, dst image.Target, l image.ManifestList, told func(member image.Reference)) (image.Digest, error)
 }
 
 // imageUpkeep looks after what images are made of.

@@ -26,6 +26,7 @@ const (
 	pausedContainer
 	stoppedContainer
 	anyImage
+	manifestList
 	anyObject
 	anyFile
 	anyFolder
@@ -53,7 +54,9 @@ func operandsOf(c *command) []operand {
 		case word == "OPTIONS":
 		case strings.HasPrefix(word, "CONTAINER"):
 			list = append(list, anyContainer)
-		case strings.HasPrefix(word, "IMAGE"), strings.HasPrefix(word, "REPOSITORY"):
+		case strings.HasPrefix(word, "MANIFEST_LIST"):
+			list = append(list, manifestList)
+		case strings.HasPrefix(word, "IMAGE"), strings.HasPrefix(word, "MANIFEST"), strings.HasPrefix(word, "REPOSITORY"):
 			list = append(list, anyImage)
 		case strings.HasPrefix(word, "FILE"), strings.HasPrefix(word, "file"):
 			list = append(list, anyFile)
@@ -90,6 +93,8 @@ func (c *completer) object(ctx context.Context, kind operand, lead, cur string) 
 		c.containers(ctx, kind, lead, lead+cur)
 	case anyImage:
 		c.images(lead, lead+cur)
+	case manifestList:
+		c.manifestLists(lead, lead+cur)
 	case anyObject:
 		c.containers(ctx, anyContainer, lead, lead+cur)
 		c.images(lead, lead+cur)
@@ -210,6 +215,18 @@ func (c *completer) images(lead, cur string) {
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
 		c.add(cur, lead+name, "")
+	}
+}
+
+func (c *completer) manifestLists(lead, cur string) {
+	b, err := c.open()
+	if err != nil {
+		return
+	}
+	// A folder that cannot be read offers nothing.
+	names, _ := b.images.ManifestLists()
+	for _, name := range names {
+		c.add(cur, lead+shortRef(name), "")
 	}
 }
 

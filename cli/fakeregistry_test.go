@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,10 @@ type fakeRegistry struct {
 	// found is what a search finds, searched what was searched for.
 	found    []registry.SearchResult
 	searched []string
+	// documents are manifests by their references in short, blobs what else there is
+	// by digest.
+	documents map[string][]byte
+	blobs     map[image.Digest][]byte
 	// put are the references that manifests were put under.
 	put []string
 	// users are who may log in, and the identity tokens that they get for it.
@@ -44,6 +49,9 @@ func (r *fakeRegistry) Manifest(_ context.Context, ref image.Reference) (image.D
 	if r.err != nil {
 		return image.Descriptor{}, nil, r.err
 	}
+	if b, ok := r.documents[ref.Familiar()]; ok {
+		return image.Descriptor{Digest: digestOf(b), Size: int64(len(b))}, b, nil
+	}
 	platform, ok := r.has[ref.Familiar()]
 	if !ok {
 		return image.Descriptor{}, nil, &registry.Error{Status: 404, Code: "MANIFEST_UNKNOWN", Message: "manifest unknown"}
@@ -51,7 +59,10 @@ func (r *fakeRegistry) Manifest(_ context.Context, ref image.Reference) (image.D
 	return image.Descriptor{Digest: blob("d"), Platform: &platform}, nil, nil
 }
 
-func (r *fakeRegistry) Blob(context.Context, image.Reference, image.Descriptor, int64) (io.ReadCloser, error) {
+func (r *fakeRegistry) Blob(_ context.Context, _ image.Reference, d image.Descriptor, _ int64) (io.ReadCloser, error) {
+	if b, ok := r.blobs[d.Digest]; ok {
+		return io.NopCloser(bytes.NewReader(b)), nil
+	}
 	return nil, errors.New("no blobs here")
 }
 

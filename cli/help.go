@@ -28,6 +28,7 @@ func groups(all []*command) []group {
 		{"container", "Manage containers"},
 		{"image", "Manage images"},
 		{"system", "Manage berth"},
+		{"manifest", "Manage Docker image manifests and manifest lists"},
 		{"healthcheck", "Check the health of containers"},
 	}
 	return slices.DeleteFunc(list, func(g group) bool {

@@ -60,19 +60,37 @@ func (s *Store) ManifestList(ref Reference) (ManifestList, error) {
 	return l, err
 }
 
+// ManifestLists returns the names of all lists, in full.
+func (s *Store) ManifestLists() ([]string, error) {
+	files, err := os.ReadDir(s.dirs.ManifestLists())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var names []string
+	for _, f := range files {
+		if name, ok := strings.CutSuffix(f.Name(), ".json"); ok {
+			names = append(names, strings.ReplaceAll(name, "!", "/"))
+		}
+	}
+	return names, err
+}
+
 // AddToManifestList adds members to the list of this name, which is made when
-// there is none. A member of a name that is in the list takes its place. The error
-// is ErrListExists when there is one and amend is false.
+// there is none. A member of a name that is in the list takes its place, unless it
+// is the same image: then it stays, with what was said of its platform. The error
+// is ErrListExists when there is a list and amend is false.
 func (s *Store) AddToManifestList(ctx context.Context, ref Reference, members []ListMember, amend bool) error {
 	return s.changeList(ctx, ref, func(l *ManifestList, exists bool) error {
 		if exists && !amend {
 			return ErrListExists
 		}
 		for _, m := range members {
-			if at := l.find(m.Ref); at >= 0 {
-				l.Members[at] = m
-			} else {
+			at := l.find(m.Ref)
+			switch {
+			case at < 0:
 				l.Members = append(l.Members, m)
+			case l.Members[at].Descriptor.Digest != m.Descriptor.Digest:
+				l.Members[at] = m
 			}
 		}
 		return nil
@@ -163,14 +181,21 @@ func (l *ManifestList) Member(ref Reference) (ListMember, error) {
 	return ListMember{}, &NoSuchManifestError{Ref: ref.String()}
 }
 
+// checkPlatforms refuses a list from which nobody could pick.
+func (l *ManifestList) checkPlatforms() error {
+	for _, m := range l.Members {
+		if p := m.Descriptor.Platform; p == nil || p.OS == "" || p.Architecture == "" {
+			return fmt.Errorf("manifest %s must have an OS and Architecture to be pushed to a registry", m.Ref)
+		}
+	}
+	return nil
+}
+
 // Index returns the bytes that a registry gets: docker's manifest list when all
 // members are docker's, an OCI index else.
 func (l *ManifestList) Index() (mediaType string, content []byte, err error) {
 	index := Index{SchemaVersion: 2, MediaType: MediaTypeDockerList, Manifests: []Descriptor{}}
 	for _, m := range l.Members {
-		if p := m.Descriptor.Platform; p == nil || p.OS == "" || p.Architecture == "" {
-			return "", nil, fmt.Errorf("manifest %s must have an OS and Architecture to be pushed to a registry", m.Ref)
-		}
 		if m.Descriptor.MediaType != MediaTypeDockerImage {
 			index.MediaType = MediaTypeIndex
 		}

@@ -28,6 +28,27 @@ func FetchMember(ctx context.Context, src Source, ref Reference) (ListMember, er
 	return newMember(ref, desc, content, config), nil
 }
 
+// FetchMembers asks a registry for the images of an index that it has under ref,
+// whose bytes are content.
+func FetchMembers(ctx context.Context, src Source, ref Reference, content []byte) ([]ListMember, error) {
+	var index Index
+	if err := decodeIndex(content, &index); err != nil {
+		return nil, fmt.Errorf("read manifest list %s: %w", ref, err)
+	}
+	members := make([]ListMember, 0, len(index.Manifests))
+	for _, entry := range index.Manifests {
+		at := Reference{Domain: ref.Domain, Path: ref.Path, Digest: entry.Digest}
+		desc, content, err := FetchManifest(ctx, src, at)
+		if err != nil {
+			return nil, err
+		}
+		desc.Platform = entry.Platform
+		at.Tag = ref.Tag
+		members = append(members, ListMember{Ref: at.String(), Descriptor: desc, Content: content})
+	}
+	return members, nil
+}
+
 // FetchManifest returns the manifest or index that ref names, verified as far as
 // ref's digest allows.
 func FetchManifest(ctx context.Context, src Source, ref Reference) (Descriptor, []byte, error) {
@@ -107,6 +128,9 @@ func (s *Store) StoredMember(ref Reference) (ListMember, error) {
 func (s *Store) PushManifestList(ctx context.Context, src Source, dst Target, l ManifestList, told func(member Reference)) (Digest, error) {
 	to, err := ParseReference(l.Ref)
 	if err != nil {
+		return "", err
+	}
+	if err := l.checkPlatforms(); err != nil {
 		return "", err
 	}
 	mediaType, content, err := l.Index()
