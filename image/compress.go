@@ -8,7 +8,8 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/klauspost/compress/gzip"
+	"berth/image/inflate"
+
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -56,11 +57,11 @@ func detectCompression(r *bufio.Reader) (compression, error) {
 func decompress(r io.Reader, kind compression) (io.ReadCloser, error) {
 	switch kind {
 	case gzipped:
-		z, err := gzip.NewReader(r)
+		z, err := inflate.NewReader(r)
 		if err != nil {
 			return nil, fmt.Errorf("read gzip: %w", err)
 		}
-		return z, nil
+		return io.NopCloser(z), nil
 	case zstandard:
 		// One goroutine: berth overlaps at the level of the whole pipeline, and a
 		// start of berth must not pay for workers.

@@ -145,7 +145,7 @@ func (g *ingest) storing(h *countingHash) []io.Writer {
 // unpack reads the compressed stream to its end.
 func (g *ingest) unpack(ctx context.Context, raw io.Reader, kind compression, taps []io.Writer) error {
 	counted := &countingReader{r: raw}
-	br := bufio.NewReaderSize(counted, aheadSize)
+	br := bufio.NewReader(counted)
 	inflated, err := decompress(br, kind)
 	if err != nil {
 		return err
