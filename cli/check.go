@@ -48,7 +48,7 @@ func (s *session) check(ctx context.Context, o container.CheckOptions) error {
 	}
 	if err == nil {
 		var more []finding
-		more, err = b.checkImages(ctx, o.Repair)
+		more, err = s.checkImages(ctx, b, o.Repair)
 		findings = append(findings, more...)
 	}
 	left := 0
@@ -97,9 +97,16 @@ func problems(n int) string {
 	return fmt.Sprintf("%d problems", n)
 }
 
-// checkImages verifies the image store.
-func (b *backend) checkImages(ctx context.Context, repair bool) ([]finding, error) {
-	found, err := b.images.Check(ctx, image.CheckOptions{Repair: repair, Users: b.layerUsers})
+// checkImages verifies the image store. What is to be fetched again comes from
+// where a pull of the image would take it.
+func (s *session) checkImages(ctx context.Context, b *backend, repair bool) ([]finding, error) {
+	o := image.CheckOptions{Repair: repair, Users: b.layerUsers}
+	if repair {
+		client := s.connect(registryFlags{}, image.Reference{})
+		defer client.Close()
+		o.Source = client
+	}
+	found, err := b.images.Check(ctx, o)
 	list := make([]finding, len(found))
 	for i, f := range found {
 		list[i] = finding{

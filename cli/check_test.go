@@ -84,7 +84,7 @@ func TestCheckAsks(t *testing.T) {
 	w.images.asked = new(image.CheckOptions)
 	w.berth(t, "system", "check", "--repair")
 	users, err := w.images.asked.Users(t.Context())
-	if err != nil || !w.images.asked.Repair || len(users) != 2 || len(users["/layer/1"]) != 2 || users["/layer/1"][0].Running == users["/layer/1"][1].Running {
+	if err != nil || !w.images.asked.Repair || w.images.asked.Source == nil || w.remote.closed != 1 || len(users) != 2 || len(users["/layer/1"]) != 2 || users["/layer/1"][0].Running == users["/layer/1"][1].Running {
 		t.Errorf("asked %+v, users %+v, %v", w.images.asked, users, err)
 	}
 	w.views = append(w.views, &container.View{Config: &container.Config{}, Status: container.Broken, Err: errors.New("no")})

@@ -36,7 +36,7 @@ func (s *Store) EnsureBox(ctx context.Context) (Image, error) {
 		return img, nil
 	}
 	var missing *NoSuchImageError
-	if err != nil && !errors.As(err, &missing) && !errors.Is(err, ErrNotUnpacked) {
+	if err != nil && !errors.As(err, &missing) && !errors.Is(err, ErrNotUnpacked) && !s.hasBuiltIn() {
 		return img, err
 	}
 	if boxDigest() == "" {
@@ -54,7 +54,27 @@ func (s *Store) EnsureBox(ctx context.Context) (Image, error) {
 	if img, err := s.Resolve(boxName); err == nil && (img.Box == "" || img.Box == boxDigest()) {
 		return img, nil
 	}
-	img, err = s.Import(ctx, strings.NewReader(boxArchive), ImportOptions{
+	return s.importBox(ctx)
+}
+
+// hasBuiltIn tells whether the row of box is berth's own, whatever has become of
+// what it leads to.
+func (s *Store) hasBuiltIn() bool {
+	index, err := s.readIndex()
+	if err != nil {
+		return false
+	}
+	for _, row := range index.Manifests {
+		if row.Annotations[annotationRefName] == boxName && row.Annotations[annotationBox] != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// importBox makes the box image, or makes it whole again.
+func (s *Store) importBox(ctx context.Context) (Image, error) {
+	img, err := s.Import(ctx, strings.NewReader(boxArchive), ImportOptions{
 		Ref: boxName, Changes: boxChanges(), Message: "built into berth",
 		// Fixed, so that the same archive has the same id everywhere.
 		Created: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), box: boxDigest(),

@@ -395,3 +395,29 @@ func TestCheckUnused(t *testing.T) {
 	mustBeClean(t, s, "after")
 	checkStore(t, s, true)
 }
+
+// TestCheckBox: the image that is built in needs no registry to be whole again.
+func TestCheckBox(t *testing.T) {
+	needRoot(t)
+	if boxDigest() == "" {
+		t.Skip("by design: needs the embedbox build tag")
+	}
+	for _, how := range []string{"check", "use"} {
+		for _, part := range []string{"layer", "config", "manifest"} {
+			s := testStore(t)
+			if _, err := s.EnsureBox(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			flip(t, s.blobPath(imageParts(t, s, boxName)[part]))
+			if how == "use" {
+				if _, err := s.EnsureBox(t.Context()); err != nil {
+					t.Errorf("%s: %v", part, err)
+				}
+			}
+			if lines := checked(t, s, CheckOptions{Repair: true}); how == "check" && (len(lines) != 1 || !strings.HasSuffix(lines[0], "[repaired]")) {
+				t.Errorf("%s: %q", part, lines)
+			}
+			mustBeClean(t, s, part)
+		}
+	}
+}

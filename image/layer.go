@@ -117,11 +117,9 @@ func (st *stage) unpack(ctx context.Context, g *ingest, limits Limits) error {
 	return err
 }
 
-// commitBlob moves the staged blob to its place. The caller holds the lock.
+// commitBlob moves the staged blob to its place, also when one is there: that may
+// be damaged, this one is not. The caller holds the lock.
 func (s *Store) commitBlob(st *stage) error {
-	if s.hasBlob(st.blob.Digest, st.blob.Size) {
-		return nil
-	}
 	if err := os.Rename(st.dir+"/blob", s.blobPath(st.blob.Digest)); err != nil {
 		return err
 	}

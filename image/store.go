@@ -151,10 +151,11 @@ func (s *Store) hasBlob(d Digest, size int64) bool {
 	return err == nil && fi.Mode().IsRegular() && fi.Size() == size
 }
 
-// writeBlob stores a small blob under its digest.
+// writeBlob stores a small blob under its digest, in place of one that is
+// damaged.
 func (s *Store) writeBlob(b []byte) (Digest, error) {
 	d := digestBytes(b)
-	if s.hasBlob(d, int64(len(b))) {
+	if _, err := s.readBlob(Descriptor{Digest: d, Size: int64(len(b))}); err == nil {
 		return d, nil
 	}
 	return d, state.WriteFile(s.blobPath(d), b, state.Durable)

@@ -74,6 +74,7 @@ func (r *countingRegistry) send(method, path, contentType string, body []byte) {
 		r.t.Fatal(err)
 	}
 	q.Header.Set("Content-Type", contentType)
+	q.Close = true // an idle connection would end in the midst of the test
 	answer, err := http.DefaultClient.Do(q)
 	if err != nil {
 		r.t.Fatal(err)
