@@ -122,7 +122,14 @@ type imageStore interface {
 	imagePusher
 	manifestLists
 	imageNaming
+	imageArchives
 	imageUpkeep
+}
+
+// imageArchives reads and writes archives of images.
+type imageArchives interface {
+	Save(ctx context.Context, w io.Writer, queries []string, o image.SaveOptions) ([]image.Saved, error)
+	Load(ctx context.Context, r io.Reader, o image.LoadOptions) ([]image.Loaded, error)
 }
 
 // imageNaming gives images names.

@@ -15,7 +15,7 @@ func commands() []*command {
 		manifestCreateCommand(), manifestAnnotateCommand(), manifestInspectCommand(), manifestPushCommand(), manifestRmCommand(),
 		searchCommand(),
 		loginCommand(), logoutCommand(),
-		importCommand(), imagesCommand(), rmiCommand(), tagCommand(), historyCommand(),
+		importCommand(), imagesCommand(), rmiCommand(), tagCommand(), historyCommand(), saveCommand(), loadCommand(),
 		explainCommand(), bundlesCommand(), versionCommand(), infoCommand(), completionCommand(),
 	}
 }

@@ -267,6 +267,8 @@ func sourceOf(c *command, o *option.Option, cur string) source {
 		return source{words: signalWords(cur)}
 	case o.Name == "format" && strings.Contains(o.Usage, "table"):
 		return source{words: []string{"table", "json"}}
+	case o.Name == "format" && strings.Contains(o.Usage, dockerArchive):
+		return source{words: []string{dockerArchive, ociArchive}}
 	case o.Name == "format" && strings.Contains(o.Usage, "text"):
 		return source{words: []string{"text", "json"}}
 	}
@@ -305,7 +307,7 @@ func flagSources() map[string]source {
 		"isolation":    {words: []string{"default"}},
 		"runtime":      {words: []string{"berth"}},
 		"label-file":   file,
-		"env-file":     file, "authfile": file, "cidfile": file, "pidfile": file, "output": file, "tlscacert": file, "tlscert": file, "tlskey": file,
+		"env-file":     file, "authfile": file, "cidfile": file, "pidfile": file, "output": file, "input": file, "tlscacert": file, "tlscert": file, "tlskey": file,
 		"bundle": folder, "cert-dir": folder, "rootfs": folder, "config": folder,
 		"volume": host, "device": host,
 	}

@@ -147,6 +147,14 @@ func TestImageEvents(t *testing.T) {
 			return err
 		}, ""},
 		{"tag", func(i toldImages) error { return i.Tag(t.Context(), "img", "x.org/made") }, "tag " + id + " x.org/made:latest"},
+		{"save", func(i toldImages) error {
+			_, err := i.Save(t.Context(), io.Discard, []string{"img"}, image.SaveOptions{})
+			return err
+		}, "save " + id + " " + id},
+		{"load", func(i toldImages) error {
+			_, err := i.Load(t.Context(), nil, image.LoadOptions{})
+			return err
+		}, "load " + id + " " + id},
 		{"remove", func(i toldImages) error {
 			_, _, err := i.Remove(t.Context(), "img", image.RemoveOptions{}, nil)
 			return err

@@ -46,6 +46,24 @@ func (t toldImages) Tag(ctx context.Context, source, target string) error {
 	return nil
 }
 
+// Save is the store's, Load as well. As with docker an image goes by its ID here.
+func (t toldImages) Save(ctx context.Context, w io.Writer, queries []string, o image.SaveOptions) ([]image.Saved, error) {
+	saved, err := t.imageStore.Save(ctx, w, queries, o)
+	for _, img := range saved {
+		t.tell("save", img.ID, string(img.ID))
+	}
+	return saved, err
+}
+
+// Load is the store's.
+func (t toldImages) Load(ctx context.Context, r io.Reader, o image.LoadOptions) ([]image.Loaded, error) {
+	loaded, err := t.imageStore.Load(ctx, r, o)
+	for _, l := range loaded {
+		t.tell("load", l.Image.ID, string(l.Image.ID))
+	}
+	return loaded, err
+}
+
 // Commit is the store's. Docker tells of it by the event of the container, and
 // by the name that the image gets.
 func (t toldImages) Commit(ctx context.Context, layer io.Reader, o image.CommitOptions) (image.Image, error) {

@@ -97,9 +97,13 @@ func (p *pruning) images(ctx context.Context, all bool) {
 		p.failed(err)
 		return
 	}
+	tagged := map[image.Digest]bool{}
+	for _, img := range list {
+		tagged[img.ID] = tagged[img.ID] || isTagged(img)
+	}
 	var removed []string
 	for _, img := range list {
-		if img.Err != nil || used[img.ID] || !all && isTagged(img) || !p.picked(img.Created, img.Config.Labels) {
+		if img.Err != nil || used[img.ID] || !all && tagged[img.ID] || !p.picked(img.Created, img.Config.Labels) {
 			continue
 		}
 		ref := img.Ref

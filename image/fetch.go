@@ -173,7 +173,7 @@ func (p *pull) layer(ctx context.Context, j job) error {
 			}
 		}
 		if err != nil {
-			return fmt.Errorf("pull layer %s: %w", j.blob.Digest, err)
+			return fmt.Errorf("%s layer %s: %w", p.verb, j.blob.Digest, err)
 		}
 		stored, worked = true, true
 	}

@@ -118,3 +118,28 @@ func withAnnotation(desc Descriptor, key, value string) Descriptor {
 	desc.Annotations = annotations
 	return desc
 }
+
+// withoutNameless leaves out rows without a name whose image has another row: an
+// image is its config, and may have come with several manifests.
+func (s *Store) withoutNameless(index Index) Index {
+	nameless := func(row Descriptor) bool { return fullName(row) == "" }
+	if !slices.ContainsFunc(index.Manifests, nameless) {
+		return index
+	}
+	seen := map[Digest]bool{}
+	note := func(row Descriptor) (again bool) {
+		e, err := s.readEntry(row)
+		if err != nil {
+			return false
+		}
+		again, seen[e.id()] = seen[e.id()], true
+		return again
+	}
+	for _, row := range index.Manifests {
+		if !nameless(row) {
+			note(row)
+		}
+	}
+	index.Manifests = slices.DeleteFunc(slices.Clone(index.Manifests), func(row Descriptor) bool { return nameless(row) && note(row) })
+	return index
+}

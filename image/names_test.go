@@ -1,6 +1,8 @@
 package image
 
 import (
+	"bytes"
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -170,5 +172,44 @@ func TestTagRefuses(t *testing.T) {
 		if err := s.Tag(t.Context(), "a", target); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("tag %s: %v, want %q", target, err, want)
 		}
+	}
+}
+
+// TestManifestsOfOneImage holds that an image that has come with two manifests is
+// one image: it has no row without a name beside its name, and goes whole.
+func TestManifestsOfOneImage(t *testing.T) {
+	needRoot(t)
+	s := testStore(t)
+	archive := newArchive(t, "a:1")
+	mustLoad(t, s, bytes.NewReader(makeTar(t, archive.files(t)...)))
+	src := newMemorySource()
+	var config ImageConfig
+	if err := json.Unmarshal(archive.config, &config); err != nil {
+		t.Fatal(err)
+	}
+	m := Manifest{SchemaVersion: 2, MediaType: MediaTypeManifest}
+	for _, l := range archive.layers {
+		layer := src.blob(gzipBytes(t, l))
+		layer.MediaType = MediaTypeLayerGzip
+		m.Layers = append(m.Layers, layer)
+	}
+	src.finish(t, "1", m, config)
+	must(t, s.Tag(t.Context(), "a:1", "b"))
+	first, err := s.Resolve("a:1")
+	if second := mustPull(t, s, src, "a:1"); err != nil || second.Image.ID != first.ID || second.Image.Manifest == first.Manifest {
+		t.Fatalf("%+v after %+v, %v", second, first, err)
+	}
+	must(t, s.Tag(t.Context(), "a:1", "b"))
+	list, err := s.List()
+	if err != nil || len(list) != 2 || list[0].Ref == "" || list[1].Ref == "" {
+		t.Errorf("the store has %+v, %v", list, err)
+	}
+	mustLoad(t, s, bytes.NewReader(mustSave(t, s, SaveOptions{}, "a:1")))
+	if _, _, err := s.Remove(t.Context(), string(first.ID), RemoveOptions{Force: true}, nobody); err != nil {
+		t.Error(err)
+	}
+	left, err := s.List()
+	if err != nil || len(left) != 0 {
+		t.Errorf("left: %v, %v", left, err)
 	}
 }

@@ -55,7 +55,7 @@ type Pulled struct {
 // refused, and is what src said when that failed.
 func (s *Store) Pull(ctx context.Context, src Source, ref Reference, o PullOptions) (Pulled, error) {
 	p := &pull{
-		store: s, src: src, ref: ref, platform: o.Platform, asked: o.Platform.OS != "" || o.Platform.Architecture != "",
+		store: s, src: src, ref: ref, verb: "pull", subject: ref.Familiar(), platform: o.Platform, asked: o.Platform.OS != "" || o.Platform.Architecture != "",
 		limits: o.Limits.OrDefaults(), progress: o.Progress,
 	}
 	if !p.asked {
@@ -103,6 +103,8 @@ type pull struct {
 	asked    bool
 	limits   Limits
 	progress func(Progress)
+	// verb and subject are what errors call this: "pull" or "load", and the image.
+	verb, subject string
 
 	// known is the digest by which the source knows ref.
 	known Digest
@@ -197,10 +199,8 @@ func (p *pull) publish(ctx context.Context) (Pulled, error) {
 	}
 	// What was renamed so far, by this process or another, has to outlast a power
 	// cut before the index may speak of it.
-	for _, dir := range []string{s.blobDir(), s.dirs.Layer(), s.dirs.Layer() + "/" + linkDir} {
-		if err := syncDir(dir); err != nil {
-			return Pulled{}, err
-		}
+	if err := s.syncFolders(); err != nil {
+		return Pulled{}, err
 	}
 	index, err := s.readIndex()
 	if err != nil {
@@ -219,6 +219,16 @@ func (p *pull) publish(ctx context.Context) (Pulled, error) {
 	e.desc = named(e.desc, p.name())
 	img, err := s.image(e)
 	return Pulled{Image: img, Digest: p.known, New: true}, err
+}
+
+// syncFolders brings what was renamed into the store's folders to the disk.
+func (s *Store) syncFolders() error {
+	for _, dir := range []string{s.blobDir(), s.dirs.Layer(), s.dirs.Layer() + "/" + linkDir} {
+		if err := syncDir(dir); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // withoutDigestRow leaves out the row that names the image by repository and

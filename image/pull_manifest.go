@@ -208,7 +208,7 @@ func (p *pull) readConfig(b []byte) error {
 	}
 	if p.asked && !c.suits(p.platform) {
 		return fmt.Errorf("image with reference %s was found but does not match the specified platform: wanted %s, actual: %s",
-			p.ref.Familiar(), p.platform, c.platform())
+			p.subject, p.platform, c.platform())
 	}
 	p.configBlob, p.config = bytes.Clone(b), c
 	platform := c.platform()
@@ -217,5 +217,5 @@ func (p *pull) readConfig(b []byte) error {
 }
 
 func (p *pull) refuse(format string, args ...any) error {
-	return fmt.Errorf("pull %s: %w", p.ref.Familiar(), fmt.Errorf(format, args...))
+	return fmt.Errorf("%s %s: %w", p.verb, p.subject, fmt.Errorf(format, args...))
 }

@@ -179,21 +179,20 @@ func (r *removal) commit() (untagged, deleted []string, err error) {
 		untagged = append(untagged, ref.Familiar())
 	}
 	gone := len(r.drop) == len(r.names) && r.blocked == nil && !r.foreign
-	index, kept := r.index, false
+	index, entries := r.index, []entry{r.target}
 	index.Manifests = nil
 	for _, row := range r.index.Manifests {
-		if r.own(row) {
-			if gone {
-				continue
+		switch own := r.own(row); {
+		case own && gone:
+			// Other manifests of the same image go with it.
+			if e, err := r.store.readEntry(row); err == nil {
+				entries = append(entries, e)
 			}
+			continue
+		case own:
 			row = without(row, r.drop)
-			if fullName(row) == "" {
-				// One row is enough for an image that has lost all names, and none is
-				// needed beside a name.
-				if kept || r.blocked == nil {
-					continue
-				}
-				kept = true
+			if fullName(row) == "" && r.blocked == nil {
+				continue
 			}
 		}
 		index.Manifests = append(index.Manifests, row)
@@ -212,22 +211,25 @@ func (r *removal) commit() (untagged, deleted []string, err error) {
 	deleted = append(deleted, string(id))
 	// Which layers a damaged image has is not known for sure: Collect asks who uses
 	// them.
-	layers, err := r.store.deleteContent(index, r.target, r.damaged || len(r.inUse(r.target.id())) > 0)
+	layers, err := r.store.deleteContent(index, entries, r.damaged || len(r.inUse(r.target.id())) > 0)
 	return untagged, append(deleted, layers...), err
 }
 
-// deleteContent removes the blobs and layers of e that nothing in the index needs
-// any more. The trees stay when containers still stand on them.
-func (s *Store) deleteContent(index Index, e entry, keepTrees bool) (layers []string, err error) {
+// deleteContent removes the blobs and layers of an image that nothing in the index
+// needs any more. The trees stay when containers still stand on them.
+func (s *Store) deleteContent(index Index, entries []entry, keepTrees bool) (layers []string, err error) {
 	used, err := s.references(index)
 	if err != nil {
 		// With a row that cannot be read nobody knows what it needs. It is that
 		// image's damage, not this one's: Collect removes the rest when it has gone.
 		return nil, nil //nolint:nilerr // as said
 	}
-	blobs := []Digest{e.desc.Digest, e.id()}
-	for _, l := range e.manifest.Layers {
-		blobs = append(blobs, l.Digest)
+	var blobs []Digest
+	for _, e := range entries {
+		blobs = append(blobs, e.desc.Digest, e.id())
+		for _, l := range e.manifest.Layers {
+			blobs = append(blobs, l.Digest)
+		}
 	}
 	var failed []error
 	for _, b := range blobs {
@@ -238,7 +240,7 @@ func (s *Store) deleteContent(index Index, e entry, keepTrees bool) (layers []st
 			failed = append(failed, err)
 		}
 	}
-	chain := chainIDs(e.config.RootFS.DiffIDs)
+	chain := chainIDs(entries[0].config.RootFS.DiffIDs)
 	slices.Reverse(chain)
 	for _, c := range chain {
 		if keepTrees || used.layers[c.Hex()] {
