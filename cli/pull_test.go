@@ -78,7 +78,6 @@ func TestPullRefused(t *testing.T) {
 		{"pull -q UPPER", nil, "Error: invalid reference format: repository name (library/UPPER) must be lowercase\n", "invalid reference format: repository name (library/UPPER) must be lowercase\n"},
 		{"pull -a x:1", nil, "Error: tag can't be used with --all-tags/-a\n", "tag can't be used with --all-tags/-a\n"},
 		{"pull --platform a/b/c/d x", nil, "Error: parse platform \"a/b/c/d\": want os[/architecture[/variant]]\n", "parse platform \"a/b/c/d\": want os[/architecture[/variant]]\n"},
-		{"pull --creds :secret x", nil, "Error: invalid argument \":secret\"", "invalid argument \":secret\""},
 		{"pull", nil, "Error: 'berth pull' requires 1 argument\n", "docker: 'docker pull' requires 1 argument\n"},
 		{"pull box", nil, "Error: No such image: box:latest\nhint: ", "Error response from daemon: No such image: box:latest\nhint: "},
 	} {

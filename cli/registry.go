@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -27,7 +26,8 @@ type registryFlags struct {
 func (f *registryFlags) options() []*option.Option {
 	return append(f.connection(),
 		option.Text(&f.authfile, "authfile", "file", "Read credentials from this file only"),
-		option.Parsed(&f.creds, parseCreds, "creds", "USER[:PASSWORD]", "Credentials for the registry of the image"),
+		// Any text: what is refused is repeated, and this may be a password.
+		option.Text(&f.creds, "creds", "USER[:PASSWORD]", "Credentials for the registry of the image"),
 	)
 }
 
@@ -41,14 +41,6 @@ func (f *registryFlags) connection() []*option.Option {
 			return err
 		}),
 	}
-}
-
-func parseCreds(s string) (string, error) {
-	if user, _, _ := strings.Cut(s, ":"); user == "" {
-		// The text is not repeated: it may be a password.
-		return "", errors.New("want USER[:PASSWORD]")
-	}
-	return s, nil
 }
 
 // registryClient makes the client of one command. It reads no file before it is

@@ -22,14 +22,16 @@ type transferWords struct {
 	// planned is the first line of a blob where lines are plain, waiting the same
 	// on a terminal.
 	planned, waiting string
-	moving           string
+	// late: planned is not said of a blob that then turns out to be there.
+	late   bool
+	moving string
 	// arrived is the line between moving and done, where there is one.
 	arrived, unpacking, done, exists string
 }
 
 func pullWords() transferWords {
 	return transferWords{
-		planned: "Pulling fs layer", waiting: "Waiting", moving: "Downloading", arrived: "Download complete",
+		planned: "Pulling fs layer", late: true, waiting: "Waiting", moving: "Downloading", arrived: "Download complete",
 		unpacking: "Extracting", done: "Pull complete", exists: "Already exists",
 	}
 }
@@ -66,7 +68,11 @@ type transfer struct {
 }
 
 // transferRow is what is known of a blob.
-type transferRow struct{ image.Progress }
+type transferRow struct {
+	image.Progress
+	// planned tells that this has been said where lines stay.
+	planned bool
+}
 
 // showTransfer begins to show a transfer on one of the caller's streams, which is
 // file, and out for text. The caller closes it.
@@ -123,7 +129,7 @@ func (t *transfer) update(p image.Progress) {
 	if t.size != nil || same {
 		return
 	}
-	if text := row.plainText(t.words); text != "" {
+	for _, text := range row.plainTexts(t.words) {
 		fmt.Fprintf(t.out, "%s: %s\n", row.Blob.Short(), plain(text))
 	}
 }
@@ -179,17 +185,24 @@ func (r *transferRow) finished() bool {
 	return slices.Contains([]image.Stage{image.StageDone, image.StageExists, image.StageMounted}, r.Stage)
 }
 
-// plainText is what is said of a stage where lines stay; empty for nothing.
-func (r *transferRow) plainText(words transferWords) string {
-	switch r.Stage {
-	case image.StageWaiting:
-		return words.planned
-	case image.StageExtracting:
-		return words.arrived
-	case image.StageDownloading, image.StageUploading:
-		return ""
+// plainTexts is what is said of a new stage where lines stay.
+func (r *transferRow) plainTexts(words transferWords) []string {
+	var said []string
+	waiting, there := r.Stage == image.StageWaiting, r.Stage == image.StageExists
+	if !r.planned && (waiting && !words.late || !waiting && !there && words.late) {
+		r.planned = true
+		said = append(said, words.planned)
 	}
-	return r.status(words)
+	switch r.Stage {
+	case image.StageWaiting, image.StageDownloading, image.StageUploading:
+	case image.StageExtracting:
+		if words.arrived != "" {
+			said = append(said, words.arrived)
+		}
+	default:
+		said = append(said, r.status(words))
+	}
+	return said
 }
 
 // status is docker's name of the stage.

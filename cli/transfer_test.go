@@ -211,6 +211,7 @@ func TestTransferPlain(t *testing.T) {
 	tr.say("latest: Pulling from library/x")
 	for _, p := range []image.Progress{
 		{Blob: blob("a"), Stage: image.StageWaiting},
+		{Blob: blob("b"), Stage: image.StageWaiting},
 		{Blob: blob("b"), Stage: image.StageExists},
 		{Blob: blob("a"), Stage: image.StageDownloading, Done: 1, Total: 2},
 		{Blob: blob("a"), Stage: image.StageDownloading, Done: 2, Total: 2},
@@ -219,22 +220,39 @@ func TestTransferPlain(t *testing.T) {
 		{Blob: blob("a"), Stage: image.StageExtracting, Done: 1},
 		{Blob: blob("a"), Stage: image.StageExtracting, Done: 2},
 		{Blob: blob("a"), Stage: image.StageDone},
-		{Blob: blob("c"), Stage: image.StageMounted, From: "library/\x1b[Jx"},
 	} {
 		tr.update(p)
 	}
 	tr.close()
 	want := `latest: Pulling from library/x
-aaaaaaaaaaaa: Pulling fs layer
 bbbbbbbbbbbb: Already exists
+aaaaaaaaaaaa: Pulling fs layer
 aaaaaaaaaaaa: Retrying
 aaaaaaaaaaaa: Download complete
 aaaaaaaaaaaa: Pull complete
+`
+	prints(t, "pull", out.String(), want)
+
+	out.Reset()
+	tr = newTransfer(&out, pushWords())
+	for _, p := range []image.Progress{
+		{Blob: blob("a"), Stage: image.StageWaiting},
+		{Blob: blob("b"), Stage: image.StageWaiting},
+		{Blob: blob("b"), Stage: image.StageExists},
+		{Blob: blob("a"), Stage: image.StageUploading, Done: 1, Total: 2},
+		{Blob: blob("a"), Stage: image.StageDone},
+		{Blob: blob("c"), Stage: image.StageMounted, From: "library/\x1b[Jx"},
+	} {
+		tr.update(p)
+	}
+	tr.close()
+	want = `aaaaaaaaaaaa: Preparing
+bbbbbbbbbbbb: Preparing
+bbbbbbbbbbbb: Layer already exists
+aaaaaaaaaaaa: Pushed
 cccccccccccc: Mounted from library/\x1b[Jx
 `
-	if out.String() != want {
-		t.Errorf("printed\n%swant\n%s", out.String(), want)
-	}
+	prints(t, "push", out.String(), want)
 }
 
 // TestTransferWaitsForNobody: a terminal that is stopped (ctrl-S) keeps no
