@@ -25,7 +25,13 @@ func lateRows() []flagRow {
 		{flag: "disable-content-trust", args: "--disable-content-trust", in: "echo runs", want: "runs"},
 		{flag: "kernel-memory", args: "--kernel-memory 5m", in: "echo runs", want: "runs", bad: []badFlag{{"--kernel-memory x", "invalid size: 'x'"}}},
 		{flag: "runtime", args: "--runtime runc", in: "echo runs", want: "runs", bad: []badFlag{{"--runtime other", "other"}}},
-		{flag: "quiet", args: "-q", in: "echo runs", want: "^runs\n$", bad: []badFlag{{"--quiet=x", `invalid argument "x" for "-q, --quiet" flag`}}},
+		{flag: "quiet", alone: func(s *stage) {
+			name := s.registered("box")
+			if r := s.do("run", "--rm", "-q", name, "true"); r.code != 0 || r.errs != "" {
+				s.t.Errorf("exit code %d, stderr %q", r.code, r.errs)
+			}
+			s.must("rmi", name)
+		}, bad: []badFlag{{"--quiet=x", `invalid argument "x" for "-q, --quiet" flag`}}},
 		{flag: "device-cgroup-rule", alone: func(s *stage) {
 			// The node is the container's own; opening it is up to the rule.
 			const script = "mknod /there c 10 237; (: </there) 2>/dev/null && echo opened || echo closed"

@@ -108,8 +108,8 @@ func lifeRows() []flagRow {
 			s.says(s.do("wait", id), 0, "137\n")
 			s.must("rm", id)
 		}, bad: []badFlag{{"--stop-timeout x", `invalid argument "x" for "--stop-timeout" flag`}}},
-		{flag: "pull", bad: []badFlag{{"--pull sometimes", "invalid pull option"}}},
-		{flag: "platform", bad: []badFlag{{"--pull never --platform linux/sparc", "was found but its platform"}}},
+		{flag: "pull", alone: func(s *stage) { s.pulls() }, bad: []badFlag{{"--pull sometimes", "invalid pull option"}}},
+		{flag: "platform", alone: func(s *stage) { s.pullsPlatform() }, bad: []badFlag{{"--platform a/b/c/d", "parse platform"}}},
 	}
 }
 

@@ -77,7 +77,7 @@ func TestSoakBadInput(t *testing.T) {
 	importEmpty(s, "empty")
 	dir := t.TempDir()
 	for _, x := range []badInput{
-		{"unknown image", words("run --rm nosuch true"), 125, "No such image"},
+		{"unknown image", words("run --rm --pull never nosuch true"), 125, "No such image"},
 		{"malformed image", words("run --rm UPPER:: true"), 125, "invalid reference format"},
 		{"bad flag", words("run --nosuch box true"), 125, "unknown flag: --nosuch"},
 		{"bad value", words("run --memory lots box true"), 125, "memory"},

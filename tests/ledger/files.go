@@ -17,7 +17,7 @@ func growth() []string { return []string{"image", "layer", "cache", "build", "ev
 // folders of state.Dirs, the marker of the boot, the folders, always empty, that
 // roots are attached to, and the record of what happened.
 func layout() []string {
-	return append(growth(), "container", "volume", "network", "oci", "name", "address", "boot", "empty", "oci/.empty", "parents.lock", "event", "event/events.json", "event/events.json.1")
+	return append(growth(), "container", "volume", "network", "manifest", "image/.fetch", "oci", "name", "address", "boot", "empty", "oci/.empty", "parents.lock", "event", "event/events.json", "event/events.json.1")
 }
 
 // files lists everything under one of berth's roots, links and devices
