@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,7 +36,7 @@ func (u *extractor) top(h *tar.Header) error {
 
 // later notes a directory for finishDirs.
 func (u *extractor) later(p string, n node, h *tar.Header, kept bool) {
-	u.dirs[p] = pending{h: h, dev: n.st.Dev, ino: n.st.Ino, kept: kept}
+	u.dirs[p] = pending{meta: metaOf(h), name: h.Name, dev: n.st.Dev, ino: n.st.Ino, kept: kept}
 }
 
 // directory makes or keeps the directory at p. Its metadata waits for finishDirs.
@@ -99,9 +100,13 @@ func (u *extractor) leaf(ctx context.Context, parent int, p, base string, h *tar
 	if fd < 0 {
 		return u.special(parent, p, base, h)
 	}
+	n := node{fd: fd, writable: true}
 	err = u.copyData(ctx, fd, p, data)
 	if err == nil {
-		err = u.metadata(fd, p, h, false)
+		err = retry(func() error { return unix.Fstat(fd, &n.st) })
+	}
+	if err == nil {
+		err = u.metadata(n, p, metaOf(h), false)
 	}
 	if e := unix.Close(fd); err == nil && e != nil {
 		err = fmt.Errorf("close %q: %w", p, e)
@@ -122,7 +127,7 @@ func (u *extractor) special(parent int, p, base string, h *tar.Header) error {
 	if n.kind() != kindOf(h) {
 		return fmt.Errorf("create %q: %w", p, errSwapped)
 	}
-	return u.metadata(n.fd, p, h, false)
+	return u.metadata(n, p, metaOf(h), false)
 }
 
 // overwrite writes into a file that cannot be replaced because something is
@@ -173,7 +178,12 @@ func kindOf(h *tar.Header) uint32 {
 func (u *extractor) create(parent int, base string, h *tar.Header) (int, error) {
 	switch h.Typeflag {
 	case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse:
-		return unix.Openat(parent, base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+		mode := uint32(0o600)
+		if u.resolve == inLayer {
+			// Nobody else gets at it, and with its own bits it mostly needs no chmod.
+			mode = uint32(h.Mode) & 0o777
+		}
+		return unix.Openat(parent, base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, mode)
 	case tar.TypeSymlink:
 		if strings.IndexByte(h.Linkname, 0) >= 0 {
 			return -1, fmt.Errorf("%w: NUL in link target", ErrHostile)
@@ -229,33 +239,55 @@ func (u *extractor) hardlink(parent int, p, base string, h *tar.Header) error {
 	return nil
 }
 
+// meta is what a header says about a file beside its name and content. Of
+// directories many are kept at once, so it is small.
+type meta struct {
+	uid, gid     int
+	mode         uint32
+	dir, link    bool
+	access, time unix.Timespec
+	// records are the PAX records, with the extended attributes among them.
+	records map[string]string
+}
+
+func metaOf(h *tar.Header) meta {
+	return meta{
+		uid: h.Uid, gid: h.Gid, mode: uint32(h.Mode) & 0o7777,
+		dir: h.Typeflag == tar.TypeDir, link: h.Typeflag == tar.TypeSymlink,
+		access: timespec(h.AccessTime, h.ModTime), time: timespec(h.ModTime, h.ModTime), records: h.PAXRecords,
+	}
+}
+
 // metadata applies owner, attributes, mode and times, in this order: chown drops
 // setuid bits and file capabilities, and writing an attribute may change times.
-// A new owner gets neither of the two: they were the old one's to give.
-func (u *extractor) metadata(fd int, p string, h *tar.Header, kept bool) error {
-	at, mode, drop := fdPath(fd), uint32(h.Mode)&0o7777, ""
-	o, err := u.policy.owner(h, kept)
+// A new owner gets neither of the two: they were the old one's to give. What the
+// file was made with is left alone where it is right: each change is one to the
+// file system's journal.
+func (u *extractor) metadata(n node, p string, m meta, kept bool) error {
+	drop := ""
+	o, err := u.policy.owner(m.uid, m.gid, kept)
 	if err != nil {
 		return err
 	}
-	if o.change {
-		if err := unix.Fchownat(fd, "", o.uid, o.gid, unix.AT_EMPTY_PATH); err != nil {
+	moved := o.change && (n.st.Uid != uint32(o.uid) || n.st.Gid != uint32(o.gid))
+	if moved {
+		if err := unix.Fchownat(n.fd, "", o.uid, o.gid, unix.AT_EMPTY_PATH); err != nil {
 			return fmt.Errorf("chown %q to %d:%d: %w", p, o.uid, o.gid, err)
 		}
 	}
-	if o.disowned && h.Typeflag != tar.TypeDir {
-		mode, drop = mode&0o1777, capabilityXattr
+	if o.disowned && !m.dir {
+		m.mode, drop = m.mode&0o1777, capabilityXattr
 	}
-	if err := u.xattrs(at, p, h, drop); err != nil {
+	if err := u.xattrs(n, p, m, drop); err != nil {
 		return err
 	}
-	if h.Typeflag != tar.TypeSymlink {
-		if err := unix.Chmod(at, mode); err != nil {
+	// A new owner and an access control list may have changed the mode.
+	if !m.link && (moved || len(m.records) > 0 || n.st.Mode&0o7777 != m.mode) {
+		if err := n.chmod(m.mode); err != nil {
 			return fmt.Errorf("chmod %q: %w", p, err)
 		}
 	}
-	times := []unix.Timespec{timespec(h.AccessTime, h.ModTime), timespec(h.ModTime, h.ModTime)}
-	if err := unix.UtimesNanoAt(unix.AT_FDCWD, at, times, 0); err != nil {
+	if err := n.setTimes(m.access, m.time); err != nil {
 		return fmt.Errorf("set times of %q: %w", p, err)
 	}
 	return nil
@@ -273,16 +305,16 @@ func timespec(t, otherwise time.Time) unix.Timespec {
 
 // xattrs sets what the tar carries. overlayfs' own attributes are left out: in a
 // lower directory they would redirect or hide other files of the image.
-func (u *extractor) xattrs(at, p string, h *tar.Header, drop string) error {
+func (u *extractor) xattrs(n node, p string, m meta, drop string) error {
 	var names []string
-	for key := range h.PAXRecords {
+	for key := range m.records {
 		if name, ok := strings.CutPrefix(key, xattrRecord); ok && !isOverlayXattr(name) && name != drop {
 			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		err := unix.Setxattr(at, name, []byte(h.PAXRecords[xattrRecord+name]), 0)
+		err := unix.Setxattr(n.path(), name, []byte(m.records[xattrRecord+name]), 0)
 		if err == unix.EINVAL && (name == capabilityXattr || strings.HasPrefix(name, "system.posix_acl")) {
 			// It names ids that an id-mapped file system has no place for.
 			err = unix.EPERM
@@ -321,9 +353,11 @@ func (u *extractor) finishDirs() error {
 		}
 	}
 	slices.Sort(u.out.Implicit)
-	for p, d := range u.dirs {
+	// Neighbours share a parent that is open.
+	for _, p := range slices.Sorted(maps.Keys(u.dirs)) {
+		d := u.dirs[p]
 		if err := u.finishDir(p, d); err != nil {
-			return fmt.Errorf("unpack %q: %w", d.h.Name, err)
+			return fmt.Errorf("unpack %q: %w", d.name, err)
 		}
 	}
 	return nil
@@ -352,5 +386,5 @@ func (u *extractor) finishDir(p string, d pending) error {
 	if n.st.Dev != d.dev || n.st.Ino != d.ino {
 		return nil
 	}
-	return u.metadata(n.fd, p, d.h, d.kept)
+	return u.metadata(n, p, d.meta, d.kept)
 }

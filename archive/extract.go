@@ -76,7 +76,8 @@ type extractor struct {
 // pending is a directory whose metadata is due: that very one, whatever its name
 // stands for by then.
 type pending struct {
-	h        *tar.Header
+	meta     meta
+	name     string // in the archive
 	dev, ino uint64
 	// kept tells that it was there before.
 	kept bool
@@ -90,9 +91,9 @@ type policy interface {
 	whiteout(base string) bool
 	// occupied is asked about what is in an entry's place, before that goes.
 	occupied(p string, isDir bool, h *tar.Header) error
-	// owner is who an entry shall belong to; kept tells of a directory that was
-	// there before.
-	owner(h *tar.Header, kept bool) (ownership, error)
+	// owner is who an entry shall belong to that is uid's and gid's in the archive;
+	// kept tells of a directory that was there before.
+	owner(uid, gid int, kept bool) (ownership, error)
 }
 
 // Unpack writes the tar in r into root as an overlay lower directory. root must
@@ -295,7 +296,7 @@ func (u *extractor) makeImplicit(p string) error {
 		return fmt.Errorf("chmod %q: %w", p, err)
 	}
 	u.implicit[p] = true
-	o, err := u.policy.owner(&tar.Header{}, false)
+	o, err := u.policy.owner(0, 0, false)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,8 @@ import (
 type node struct {
 	fd int
 	st unix.Stat_t
+	// writable tells of a file that was opened to be written to.
+	writable bool
 }
 
 // openNode opens one component of a path. A symbolic link is opened itself.
@@ -47,6 +49,25 @@ func (n node) isDir() bool  { return n.kind() == unix.S_IFDIR }
 // path names the file for calls that take no descriptor, or not one like this.
 // The kernel goes to the file itself, even to a symbolic link.
 func (n node) path() string { return fdPath(n.fd) }
+
+// chmod sets the mode of anything but a symbolic link.
+func (n node) chmod(mode uint32) error {
+	if n.writable {
+		return unix.Fchmod(n.fd, mode)
+	}
+	return unix.Chmod(n.path(), mode)
+}
+
+// setTimes sets the times of the file itself.
+func (n node) setTimes(access, modification unix.Timespec) error {
+	times := []unix.Timespec{access, modification}
+	err := unix.UtimesNanoAt(n.fd, "", times, unix.AT_EMPTY_PATH)
+	if err == unix.EINVAL || err == unix.ENOENT {
+		// Kernels before 5.8 want a path.
+		return unix.UtimesNanoAt(unix.AT_FDCWD, n.path(), times, 0)
+	}
+	return err
+}
 
 func fdPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
 

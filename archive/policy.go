@@ -25,8 +25,8 @@ func (layerPolicy) whiteout(base string) bool { return strings.HasPrefix(base, w
 
 func (layerPolicy) occupied(string, bool, *tar.Header) error { return nil }
 
-func (layerPolicy) owner(h *tar.Header, _ bool) (ownership, error) {
-	return ownership{uid: h.Uid, gid: h.Gid, change: true}, nil
+func (layerPolicy) owner(uid, gid int, _ bool) (ownership, error) {
+	return ownership{uid: uid, gid: gid, change: true}, nil
 }
 
 // entryPath turns a name from a tar into a clean path below the root, "" for the
@@ -75,14 +75,14 @@ type copyPolicy struct {
 	owners Owners
 }
 
-func (c copyPolicy) owner(h *tar.Header, kept bool) (ownership, error) {
+func (c copyPolicy) owner(uid, gid int, kept bool) (ownership, error) {
 	if c.owners == nil {
-		return ownership{disowned: h.Uid != os.Geteuid() || h.Gid != os.Getegid()}, nil
+		return ownership{disowned: uid != os.Geteuid() || gid != os.Getegid()}, nil
 	}
 	var o ownership
 	var err error
-	o.change, o.disowned = c.owners.Keep() || !kept, !c.owners.Keep() && (h.Uid != 0 || h.Gid != 0)
-	o.uid, o.gid, err = c.owners.Of(h.Uid, h.Gid)
+	o.change, o.disowned = c.owners.Keep() || !kept, !c.owners.Keep() && (uid != 0 || gid != 0)
+	o.uid, o.gid, err = c.owners.Of(uid, gid)
 	return o, err
 }
 

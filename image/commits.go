@@ -23,13 +23,17 @@ type landing struct {
 }
 
 // commits puts what has come in to its place. Syncing is dear and syncs all there
-// is, so what becomes ready meanwhile waits and goes together with one sync.
+// is, so what becomes ready at about the same time goes together with one sync.
 type commits struct {
 	store *Store
 
 	mu    sync.Mutex
 	queue []*commitWait
 	busy  bool
+	// working is how many may still come to commit, or wait for it.
+	working int
+	// changed gets a word when queue or working has changed.
+	changed chan struct{}
 }
 
 type commitWait struct {
@@ -39,6 +43,26 @@ type commitWait struct {
 }
 
 var errLead = errors.New("lead")
+
+// batchTime is how long a commit waits for others.
+const batchTime = 300 * time.Millisecond
+
+func newCommits(s *Store) *commits { return &commits{store: s, changed: make(chan struct{}, 1)} }
+
+// work tells that one more, or one less, will commit.
+func (c *commits) work(change int) {
+	c.mu.Lock()
+	c.working += change
+	c.mu.Unlock()
+	c.wake()
+}
+
+func (c *commits) wake() {
+	select {
+	case c.changed <- struct{}{}:
+	default: // It has one already.
+	}
+}
 
 // commit returns when l is synced and in its place, for every reader to see.
 func (c *commits) commit(ctx context.Context, l landing) error {
@@ -50,6 +74,7 @@ func (c *commits) commit(ctx context.Context, l landing) error {
 		w.result <- errLead
 	}
 	c.mu.Unlock()
+	c.wake()
 	err := <-w.result
 	if err != errLead {
 		return err
@@ -60,15 +85,34 @@ func (c *commits) commit(ctx context.Context, l landing) error {
 
 // lead commits all that waits and hands on the lead.
 func (c *commits) lead(ctx context.Context) {
-	c.mu.Lock()
-	batch := c.queue
-	c.queue = nil
-	c.mu.Unlock()
+	batch := c.collect(ctx)
 	c.batch(ctx, batch)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.busy = len(c.queue) > 0; c.busy {
 		c.queue[0].result <- errLead
+	}
+}
+
+// collect waits a moment for others, unless there are none.
+func (c *commits) collect(ctx context.Context) []*commitWait {
+	late := time.NewTimer(batchTime)
+	defer late.Stop()
+	for waiting := true; ; {
+		c.mu.Lock()
+		if batch := c.queue; !waiting || len(batch) >= c.working {
+			c.queue = nil
+			c.mu.Unlock()
+			return batch
+		}
+		c.mu.Unlock()
+		select {
+		case <-c.changed:
+		case <-late.C:
+			waiting = false
+		case <-ctx.Done():
+			waiting = false
+		}
 	}
 }
 

@@ -42,7 +42,9 @@ func (p *pull) fetch(ctx context.Context) error {
 	defer cancel(nil)
 	var wg sync.WaitGroup
 	start := func(work func() error) {
+		p.commits.work(1)
 		wg.Go(func() {
+			defer p.commits.work(-1)
 			if err := work(); err != nil {
 				cancel(err)
 			}

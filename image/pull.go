@@ -77,7 +77,7 @@ func (s *Store) Pull(ctx context.Context, src Source, ref Reference, o PullOptio
 		return Pulled{}, err
 	}
 	p.seats = make(chan struct{}, cmp.Or(o.Concurrency, pullConcurrency))
-	p.commits = &commits{store: s}
+	p.commits = newCommits(s)
 	for range maxRepairs {
 		if err := p.fetch(ctx); err != nil {
 			return Pulled{}, err

@@ -32,7 +32,7 @@ func newReadAhead(r io.Reader, taps ...io.Writer) *readAhead {
 		done: make(chan struct{}),
 	}
 	for range aheadBuffers {
-		a.free <- make([]byte, aheadSize)
+		a.free <- nil // made when it is needed: most layers are small
 	}
 	if len(taps) == 0 {
 		go a.fill(r, a.out)
@@ -53,6 +53,9 @@ func (a *readAhead) fill(r io.Reader, out chan<- chunk) {
 		case b = <-a.free:
 		case <-a.done:
 			return
+		}
+		if b == nil {
+			b = make([]byte, aheadSize)
 		}
 		// Not io.ReadFull, whose ErrUnexpectedEOF cannot be told from the source's.
 		n, err := 0, error(nil)
