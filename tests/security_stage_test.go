@@ -42,6 +42,13 @@ func newStage(t *testing.T) *stage {
 	return s
 }
 
+// in is the same stage for a subtest, which fails instead of its parent.
+func (s *stage) in(t *testing.T) *stage {
+	at := *s
+	at.t = t
+	return &at
+}
+
 // deadline is how long one command may take at all.
 func deadline() time.Duration {
 	if os.Getenv("BERTH_VM") != "" {

@@ -76,7 +76,11 @@ func Start(t testing.TB, kind string) *Registry {
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("the %s registry's log:\n%s", kind, r.Log())
+			last := r.Requests(".")
+			for i, request := range last {
+				last[i], _, _ = strings.Cut(request, "_state=")
+			}
+			t.Logf("the last requests to the %s registry:\n%s", kind, strings.Join(last[max(0, len(last)-30):], "\n"))
 		}
 		if err := r.Close(); err != nil {
 			t.Error(err)
