@@ -119,6 +119,35 @@ func withAnnotation(desc Descriptor, key, value string) Descriptor {
 	return desc
 }
 
+// withoutRepeats leaves out rows that name an image by repository and digest when
+// another row says that, and a tag as well. When that row has another image, one
+// for another platform, the name is that one's.
+func withoutRepeats(index Index) Index {
+	known := map[Reference]Digest{}
+	for _, row := range index.Manifests {
+		if ref, err := ParseNamed(fullName(row)); err == nil && ref.Tag != "" {
+			known[Reference{Domain: ref.Domain, Path: ref.Path, Digest: knownDigest(row)}] = row.Digest
+		}
+	}
+	var rows []Descriptor
+	for _, row := range index.Manifests {
+		ref, err := ParseNamed(fullName(row))
+		if err == nil && ref.Tag == "" && ref.Digest != "" {
+			switch known[ref] {
+			case row.Digest:
+				continue
+			case "":
+				known[ref] = row.Digest
+			default:
+				row = named(row, "")
+			}
+		}
+		rows = append(rows, row)
+	}
+	index.Manifests = rows
+	return index
+}
+
 // withoutNameless leaves out rows without a name whose image has another row: an
 // image is its config, and may have come with several manifests.
 func (s *Store) withoutNameless(index Index) Index {

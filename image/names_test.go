@@ -213,3 +213,25 @@ func TestManifestsOfOneImage(t *testing.T) {
 		t.Errorf("left: %v, %v", left, err)
 	}
 }
+
+// TestPlatformsOfOneDigest holds that of two images that a registry has under one
+// digest, for two platforms, the last one has the name and none is lost.
+func TestPlatformsOfOneDigest(t *testing.T) {
+	needRoot(t)
+	s := testStore(t)
+	first := mustImport(t, s, "a", file("x", "first"))
+	pulled(t, s, "a", someDigest)
+	second := mustImport(t, s, "a", file("x", "second"))
+	pulled(t, s, "a", someDigest)
+	must(t, s.Tag(t.Context(), "a", "a:2"))
+	list, err := s.List()
+	if err != nil || len(list) != 3 {
+		t.Errorf("the store has %+v, %v", list, err)
+	}
+	if img, err := s.Resolve("a@" + string(someDigest)); err != nil || img.ID != second.ID {
+		t.Errorf("the digest is of %s, %v", img.ID, err)
+	}
+	if img, err := s.Resolve(string(first.ID)); err != nil || img.Ref != "" {
+		t.Errorf("the first image: %+v, %v", img, err)
+	}
+}

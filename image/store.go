@@ -118,7 +118,7 @@ func (s *Store) writeIndex(index Index) error {
 	if index.Manifests == nil {
 		index.Manifests = []Descriptor{}
 	}
-	index = s.withoutNameless(index)
+	index = s.withoutNameless(withoutRepeats(index))
 	if err := state.WriteJSON(s.indexPath(), index, state.Durable); err != nil {
 		return err
 	}

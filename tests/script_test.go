@@ -22,7 +22,8 @@ const settle = 2 * time.Second
 
 // inMachine are the scripts that the virtual machine has. In its short run they
 // are those in which another kernel, cgroup v2 and systemd can make a difference,
-// in the long one all but those with a registry, which is not installed there.
+// in the long one all but those with a registry or skopeo, which are not installed
+// there.
 func inMachine(t *testing.T) []string {
 	t.Helper()
 	names := []string{"run", "exec", "limits", "stop", "pause", "update", "terminal", "logs_journal", "oci_exec", "oci_life", "oci_limits"}
@@ -38,7 +39,7 @@ func inMachine(t *testing.T) []string {
 	}
 	return slices.DeleteFunc(all, func(path string) bool {
 		text, err := os.ReadFile(path)
-		return err == nil && strings.Contains(string(text), "\nregistry ")
+		return err == nil && (strings.Contains(string(text), "\nregistry ") || strings.Contains(string(text), "\nexec skopeo "))
 	})
 }
 
