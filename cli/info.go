@@ -40,6 +40,7 @@ type information struct {
 	NEventsListener                                                 int
 	KernelVersion, OperatingSystem, OSVersion, OSType, Architecture string
 	IndexServerAddress                                              string
+	RegistryConfig                                                  *registryConfig
 	NCPU                                                            int
 	MemTotal                                                        int64
 	DockerRootDir                                                   string
@@ -58,6 +59,9 @@ type information struct {
 	CDISpecDirs                                                     []string
 	Warnings                                                        []string
 	ClientInfo                                                      clientInfo
+
+	// insecure are the insecure registries by name, in order.
+	insecure []string
 }
 
 type pluginNames struct {
@@ -137,6 +141,7 @@ func (s *session) inform(ctx context.Context, b *backend, now time.Time) (*infor
 		return nil, err
 	}
 	info.Name = name
+	s.registries(info)
 	if err := info.count(ctx, b); err != nil {
 		return nil, err
 	}
@@ -293,6 +298,7 @@ func (i *information) writeHost(b *strings.Builder, program string) {
 	line(" HTTPS Proxy", i.HTTPSProxy)
 	line(" No Proxy", i.NoProxy)
 	line(" Experimental", i.ExperimentalBuild)
+	i.writeRegistries(b)
 	line(" Live Restore Enabled", i.LiveRestoreEnabled)
 }
 

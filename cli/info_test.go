@@ -2,6 +2,8 @@ package cli
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
@@ -79,7 +81,7 @@ func TestInfo(t *testing.T) {
 	}
 	for _, key := range strings.Fields("ID Containers ContainersRunning Images Driver DriverStatus Plugins MemoryLimit SwapLimit CpuCfsPeriod CpuCfsQuota CPUShares CPUSet PidsLimit " +
 		"IPv4Forwarding NFd OomKillDisable NGoroutines SystemTime LoggingDriver CgroupDriver CgroupVersion NEventsListener KernelVersion OperatingSystem OSVersion OSType Architecture " +
-		"IndexServerAddress NCPU MemTotal DockerRootDir HttpProxy HttpsProxy NoProxy Name Labels ExperimentalBuild ServerVersion Runtimes DefaultRuntime Swarm LiveRestoreEnabled " +
+		"IndexServerAddress RegistryConfig NCPU MemTotal DockerRootDir HttpProxy HttpsProxy NoProxy Name Labels ExperimentalBuild ServerVersion Runtimes DefaultRuntime Swarm LiveRestoreEnabled " +
 		"Isolation InitBinary SecurityOptions CDISpecDirs Warnings ClientInfo") {
 		if _, ok := all[key]; !ok {
 			t.Errorf("info has no key %s", key)
@@ -87,6 +89,33 @@ func TestInfo(t *testing.T) {
 	}
 	if r := w.berth(t, "info", "-f", "{{.Nope"); r.code != 64 {
 		t.Errorf("a template that cannot be parsed: %+v", r)
+	}
+}
+
+// TestInfoRegistries: what the user's own files say of registries.
+func TestInfoRegistries(t *testing.T) {
+	w := loginWorld(t)
+	conf := func(content string) {
+		path := w.env["HOME"] + "/.config/containers/registries.conf"
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conf("[[registry]]\nlocation = 'lab.example'\ninsecure = true\n[[registry]]\nlocation = 'docker.io'\n[[registry.mirror]]\nlocation = 'hub.example/x'\n")
+	r := w.berth(t, "info")
+	for _, lines := range []string{" Insecure Registries:\n  lab.example\n", "  ::1/128\n  127.0.0.0/8\n", " Registry Mirrors:\n  https://hub.example/x/\n"} {
+		if !strings.Contains(r.out, lines) {
+			t.Errorf("info has no lines %q:\n%s", lines, r.out)
+		}
+	}
+	r = w.berth(t, "info", "-f", `{{json .RegistryConfig.IndexConfigs}}`)
+	prints(t, "json", r.out, `{"docker.io":{"Name":"docker.io","Mirrors":["https://hub.example/x/"],"Secure":true,"Official":true},"lab.example":{"Name":"lab.example","Mirrors":[],"Secure":false,"Official":false}}`+"\n")
+	conf("[[registry]")
+	if r := w.berth(t, "info"); r.code != 0 || !strings.Contains(r.err, "WARNING: "+w.env["HOME"]+"/.config/containers/registries.conf:1: ") {
+		t.Errorf("a broken file: status %d, %s", r.code, r.err)
 	}
 }
 

@@ -323,3 +323,17 @@ func TestNamedFileMissing(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestSummary(t *testing.T) {
+	f := world(t, map[string]string{
+		"etc/containers/registries.conf": "[[registry]]\nlocation='b.com/ns'\ninsecure=true\n[[registry]]\nlocation='docker.io'\n[[registry.mirror]]\nlocation='m.com'\n",
+		"etc/docker/daemon.json":         `{"insecure-registries": ["a.com:5000", "10.1.2.0/24"], "registry-mirrors": ["http://n.com/"]}`,
+	}, nil)
+	s, err := f.Summary()
+	if got, want := fmt.Sprint(s, err), "{[a.com:5000 b.com/ns] [::1/128 127.0.0.0/8 10.1.2.0/24] [https://m.com/ http://n.com/]} <nil>"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if _, err := world(t, map[string]string{"etc/docker/daemon.json": "{"}, nil).Summary(); err == nil {
+		t.Error("a broken file makes no error")
+	}
+}
