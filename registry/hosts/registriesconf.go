@@ -176,15 +176,13 @@ func readRegistriesFile(path string, dropIn bool) ([]registry, error) {
 
 // explainTOML names the file and the line.
 func explainTOML(path string, err error) error {
-	var parse toml.ParseError
-	if !errors.As(err, &parse) {
-		return fmt.Errorf("%s: %s", path, strings.TrimPrefix(err.Error(), "toml: "))
+	text := strings.TrimPrefix(err.Error(), "toml: ")
+	// Errors of types have their line in the text only.
+	if rest, ok := strings.CutPrefix(text, "line "); ok {
+		line, why, _ := strings.Cut(rest, " ")
+		return fmt.Errorf("%s:%s: %s", path, strings.TrimSuffix(line, ":"), why)
 	}
-	text := parse.Message
-	if text == "" {
-		text = strings.TrimPrefix(err.Error(), "toml: ")
-	}
-	return fmt.Errorf("%s:%d: %s", path, parse.Position.Line, text)
+	return fmt.Errorf("%s: %s", path, text)
 }
 
 // fromV1 makes tables of version 1's lists.
