@@ -178,6 +178,7 @@ type imageUpkeep interface {
 // imageFinder is what creating a container needs of the images.
 type imageFinder interface {
 	Resolve(query string) (image.Image, error)
+	State() (image.State, error)
 	EnsureBox(ctx context.Context) (image.Image, error)
 	Materialize(ctx context.Context, ref string) error
 }

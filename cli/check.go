@@ -149,6 +149,9 @@ func (b *backend) layerUsers(ctx context.Context) (map[string][]image.User, erro
 		if v.Err != nil {
 			return nil, fmt.Errorf("read container %s: %w", shortID(v.ID), v.Err)
 		}
+		if v.Config == nil {
+			continue
+		}
 		for _, layer := range v.Layers {
 			users[layer] = append(users[layer], image.User{Container: v.ID, Running: v.Up()})
 		}

@@ -109,16 +109,35 @@ func (c *creation) root(ctx context.Context, s *session, b *backend, d *draft, a
 	if len(args) == 0 {
 		return nil, errors.New("an image is required")
 	}
+	before, err := b.images.State()
+	if err != nil {
+		return nil, err
+	}
 	img, err := c.obtain(ctx, s, b, args[0])
 	if err != nil {
 		return nil, err
 	}
+	d.Confirm = func() error { return stillThere(b.images, before, args[0], img) }
 	d.Image.Ref, d.Image.ID = args[0], string(img.ID)
 	d.Layers, d.image = img.Layers, img.Config
 	for key, value := range img.Config.Labels {
 		d.Labels[key] = value
 	}
 	return args[1:], nil
+}
+
+// stillThere makes sure, once a container is on record, that nobody has removed
+// its image since the store was in the state before.
+func stillThere(images imageFinder, before image.State, name string, img image.Image) error {
+	if now, err := images.State(); err == nil && now == before {
+		return nil
+	}
+	again, err := images.Resolve(string(img.ID))
+	var missing *image.NoSuchImageError
+	if errors.As(err, &missing) || errors.Is(err, image.ErrNotUnpacked) || err == nil && !slices.Equal(again.Layers, img.Layers) {
+		return &hintError{&image.NoSuchImageError{Ref: name}, "it was removed just now"}
+	}
+	return err
 }
 
 // findImage resolves a reference; the embedded image is unpacked the first time

@@ -242,6 +242,8 @@ func (f fakeImages) Resolve(query string) (image.Image, error) {
 	return image.Image{}, &image.NoSuchImageError{Ref: query + ":latest"}
 }
 
+func (f fakeImages) State() (image.State, error) { return image.State{}, nil }
+
 func (f fakeImages) EnsureBox(context.Context) (image.Image, error) {
 	if img, ok := f.list["box"]; ok {
 		return img, nil

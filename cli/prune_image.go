@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"berth/cli/option"
@@ -87,7 +88,7 @@ func danglingFilter(filters []string, all bool) (rest []string, unused bool, err
 // made from, and then the layers that nobody names.
 func (p *pruning) images(ctx context.Context, all bool) {
 	before := p.layerBytes()
-	used, layers, err := p.backend.usedImages(ctx)
+	used, err := p.backend.usedImages(ctx)
 	if err != nil {
 		p.failed(err)
 		return
@@ -120,7 +121,7 @@ func (p *pruning) images(ctx context.Context, all bool) {
 			removed = append(removed, "deleted: "+digest)
 		}
 	}
-	orphans, err := p.backend.images.Collect(ctx, func(layer string) bool { return layers[layer] })
+	orphans, err := p.backend.images.Collect(ctx, p.backend.keepLayers(ctx))
 	p.failed(err)
 	for _, chain := range orphans {
 		removed = append(removed, "deleted: "+chain)
@@ -140,25 +141,33 @@ func (p *pruning) layerBytes() int64 {
 	return sum
 }
 
-// usedImages are the images and the layers of containers, whether they run or
-// not. A container that cannot be read could have been made from any image, so
-// its layers are unknown and nothing is removed on a guess.
-func (b *backend) usedImages(ctx context.Context) (ids map[image.Digest]bool, layers map[string]bool, err error) {
+// usedImages are the images of containers, whether they run or not. A container
+// that cannot be read could have been made from any image, so nothing is removed
+// on a guess.
+func (b *backend) usedImages(ctx context.Context) (map[image.Digest]bool, error) {
 	views, err := b.List(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	ids, layers = map[image.Digest]bool{}, map[string]bool{}
+	ids := map[image.Digest]bool{}
 	for _, v := range views {
 		if v.Err != nil {
-			return nil, nil, fmt.Errorf("container %s may use any image: %w", shortID(v.ID), v.Err)
+			return nil, fmt.Errorf("container %s may use any image: %w", shortID(v.ID), v.Err)
 		}
 		ids[image.Digest(v.Image.ID)] = true
-		for _, layer := range v.Layers {
-			layers[layer] = true
-		}
 	}
-	return ids, layers, nil
+	return ids, nil
+}
+
+// keepLayers tells Collect which layers containers stand on. It looks when it is
+// first asked, and not before: the store is locked by then, so that no container
+// can come to stand on a layer that Collect has found without a name.
+func (b *backend) keepLayers(ctx context.Context) func(layer string) bool {
+	look := sync.OnceValues(func() (map[string][]image.User, error) { return b.layerUsers(ctx) })
+	return func(layer string) bool {
+		users, err := look()
+		return err != nil || len(users[layer]) > 0
+	}
 }
 
 // pruneWarning is the question of system prune.

@@ -28,6 +28,11 @@ type Config struct {
 	// own (spec.json) beside the record, ten times as large as that: what
 	// lists containers does without, and finds nil here ([Engine.LoadSpec]).
 	Spec *specs.Spec `json:"-"`
+	// Confirm, when set, is asked once the container is on record, and before
+	// anything of it starts: an error undoes the creation. Who removes images
+	// looks at the records of containers after the image has lost its name, and
+	// Confirm at the names after there is a record: one of the two sees the other.
+	Confirm func() error `json:"-"`
 	// Entrypoint and Cmd are the two halves of Spec.Process.Args.
 	Entrypoint []string          `json:"entrypoint,omitempty"`
 	Cmd        []string          `json:"cmd,omitempty"`

@@ -28,7 +28,7 @@ func (e *Engine) Create(ctx context.Context, c *Config) error {
 	if err := e.reserve(ctx, c); err != nil {
 		return err
 	}
-	if err := e.record(c); err != nil {
+	if err := errors.Join(e.record(c), c.confirm()); err != nil {
 		return errors.Join(err, e.erase(c))
 	}
 	e.emit(c, "create")
@@ -93,6 +93,14 @@ func (e *Engine) claim(ctx context.Context, c *Config, name string) error {
 		return err
 	}
 	return state.Claim(e.Dirs, name, c.ID, e.self)
+}
+
+// confirm asks whether what the container stands on is still there.
+func (c *Config) confirm() error {
+	if c.Confirm == nil {
+		return nil
+	}
+	return c.Confirm()
 }
 
 // record writes the container's spec and Config.

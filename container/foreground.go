@@ -29,7 +29,11 @@ func (e *Engine) Run(ctx context.Context, c *Config, stdio Stdio) (Exit, error) 
 	}
 	s := &supervisor{e: e, c: c, unrecorded: true, warnings: os.Stderr}
 	s.streams = &foreground{stdio: stdio, signals: signals, stop: make(chan struct{})}
-	return s.supervise(ctx)
+	x, err := s.supervise(ctx)
+	if s.refused && !c.AutoRemove {
+		err = errors.Join(err, e.erase(c))
+	}
+	return x, err
 }
 
 // holdSignals catches what would end this process half-way. Each signal costs

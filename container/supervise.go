@@ -31,6 +31,8 @@ type supervisor struct {
 	unrecorded bool
 	// created and ran say what the events have told so far.
 	created, ran bool
+	// refused tells that the container was not confirmed, and shall not stay.
+	refused bool
 	// oomTold counts the kills that the events have told of in this run.
 	oomTold uint64
 	// warnings is where to tell what does not stop the payload.
@@ -203,6 +205,10 @@ func (s *supervisor) record(context.Context) error {
 		record = s.e.recordConfig // the spec follows: see recordSpecLater
 	}
 	if err := record(s.c); err != nil {
+		return err
+	}
+	if err := s.c.confirm(); err != nil {
+		s.refused = true
 		return err
 	}
 	s.created = true

@@ -262,7 +262,16 @@ func (c *checker) unused(ctx context.Context) error {
 	if !c.Repair || len(found) == 0 {
 		return nil
 	}
-	_, failed := c.Collect(ctx, func(layer string) bool { return len(c.users[layer]) > 0 || !slices.Contains(waste, layer) })
+	var asked bool
+	var users map[string][]User
+	_, failed := c.Collect(ctx, func(layer string) bool {
+		if !asked {
+			// Only now, with the store locked, nobody can come to use it any more.
+			asked = true
+			users, err = c.Users(ctx)
+		}
+		return err != nil || len(users[layer]) > 0 || !slices.Contains(waste, layer)
+	})
 	for i, f := range found {
 		if _, err := os.Lstat(waste[i]); err == nil {
 			f.tried(errors.Join(failed, errors.New("it is still there")))

@@ -31,8 +31,8 @@ type User struct {
 // with force for all names; the last tag of a repository takes the digests of that
 // repository along. inUse lists the containers of an image: it is asked twice,
 // before anything changes and again once the image can no longer be resolved. A
-// container creator must therefore write its record first and resolve (or check
-// the layers) after; then one of the two sees the other.
+// container creator must therefore write its record first and resolve (or find
+// State unchanged) after; then one of the two sees the other.
 //
 // untagged holds what goes behind docker's "Untagged: ", deleted what goes behind
 // "Deleted: ". Both tell what was done, even beside an error. Layers of containers

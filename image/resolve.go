@@ -142,6 +142,16 @@ func (s *Store) indexStamp() (stamp, error) {
 	return stamp{dev: st.Dev, ino: st.Ino, size: st.Size, mtime: st.Mtim.Nano()}, nil
 }
 
+// State is one state of the index: as long as it stays the same, so does what
+// every query resolves to.
+type State struct{ at stamp }
+
+// State returns the present state of the index. It costs one system call.
+func (s *Store) State() (State, error) {
+	at, err := s.indexStamp()
+	return State{at}, err
+}
+
 // settled reports whether any later index must have a later mtime. File times
 // advance in ticks of up to 10 ms and a freed inode number is used again, so a
 // stamp taken within the tick of the write could fit the next index too.
