@@ -91,10 +91,8 @@ func (c *completer) object(ctx context.Context, kind operand, lead, cur string) 
 	switch kind {
 	case anyContainer, runningContainer, liveContainer, pausedContainer, stoppedContainer:
 		c.containers(ctx, kind, lead, lead+cur)
-	case anyImage:
-		c.images(lead, lead+cur)
-	case manifestList:
-		c.manifestLists(lead, lead+cur)
+	case anyImage, manifestList:
+		c.stored(kind, lead, lead+cur)
 	case anyObject:
 		c.containers(ctx, anyContainer, lead, lead+cur)
 		c.images(lead, lead+cur)
@@ -193,6 +191,15 @@ func inState(kind operand, status container.Status) bool {
 
 // images offers names of images; the tag latest goes without saying until
 // somebody begins to type a tag.
+// stored offers what lies in the store besides containers.
+func (c *completer) stored(kind operand, lead, cur string) {
+	if kind == manifestList {
+		c.manifestLists(lead, cur)
+		return
+	}
+	c.images(lead, cur)
+}
+
 func (c *completer) images(lead, cur string) {
 	b, err := c.open()
 	if err != nil {

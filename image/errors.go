@@ -28,7 +28,18 @@ var (
 
 	// errNewer: what is stored is of a form that this berth does not know.
 	errNewer = errors.New("a newer program wrote it")
+	// ErrListExists: a manifest list is there already and is not to be amended.
+	ErrListExists = errors.New("refusing to amend an existing manifest list with no --amend flag")
 )
+
+// NoSuchManifestError says that no manifest list, or no member of one, goes by
+// Ref.
+type NoSuchManifestError struct {
+	// Ref is what was asked for, in full.
+	Ref string
+}
+
+func (e *NoSuchManifestError) Error() string { return "No such manifest: " + e.Ref }
 
 // NoSuchImageError says that nothing in the store goes by Ref.
 type NoSuchImageError struct {

@@ -36,15 +36,6 @@ type ListMember struct {
 	Stored bool `json:"stored,omitempty"`
 }
 
-// NoSuchManifestError says that no manifest list, or no member of one, goes by
-// Ref.
-type NoSuchManifestError struct{ Ref string }
-
-func (e *NoSuchManifestError) Error() string { return "No such manifest: " + e.Ref }
-
-// ErrListExists: a list is there already and is not to be amended.
-var ErrListExists = errors.New("refusing to amend an existing manifest list with no --amend flag")
-
 func (s *Store) listPath(ref Reference) string {
 	return s.dirs.ManifestLists() + "/" + strings.ReplaceAll(ref.String(), "/", "!") + ".json"
 }

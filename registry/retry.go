@@ -73,7 +73,10 @@ func temporary(err error) bool {
 	switch {
 	case errors.As(err, &silence), errors.As(err, &timeout) && timeout.Timeout():
 		return true
-	case errors.As(err, &operation):
+	case errors.As(err, &operation) && operation.Op == "readfrom":
+		// A body that is sent: what broke, the file or the connection, is in it.
+		return temporary(operation.Err)
+	case operation != nil:
 		return operation.Op == "read" || operation.Op == "write" || errors.Is(err, syscall.ECONNREFUSED)
 	}
 	return errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) ||

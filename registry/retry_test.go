@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -33,6 +34,8 @@ func TestTemporary(t *testing.T) {
 		"501":                 {&Error{Status: 501}, false},
 		"reset":               {get(&net.OpError{Op: "read", Err: syscall.ECONNRESET}), true},
 		"broken pipe":         {get(&net.OpError{Op: "write", Err: syscall.EPIPE}), true},
+		"reset while sending": {get(&net.OpError{Op: "readfrom", Err: &net.OpError{Op: "write", Err: syscall.ECONNRESET}}), true},
+		"file while sending":  {get(&net.OpError{Op: "readfrom", Err: &fs.PathError{Op: "read", Path: "blob", Err: syscall.EIO}}), false},
 		"end":                 {get(io.EOF), true},
 		"early end":           {io.ErrUnexpectedEOF, true},
 		"silence":             {get(&stalledError{time.Second}), true},

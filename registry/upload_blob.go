@@ -17,8 +17,9 @@ const (
 	// nothing of a request that broke.
 	uploadChunk = 64 << 20
 	// maxSessions is how often one upload is begun anew, because the registry
-	// forgot it or did not like how it went.
-	maxSessions = 3
+	// forgot it, does not say what it has (docker's own, up to version 2, loses
+	// count of a chunk that broke), or did not like how it went. Docker has as many.
+	maxSessions = 5
 )
 
 // UploadBlob sends a blob in pieces that the registry can take. Where a
@@ -242,7 +243,14 @@ func (u *upload) piece(n int64) (io.ReadCloser, error) {
 func (u *upload) recover(ctx context.Context, err error, failures int) error {
 	var disorder *disorderError
 	var lost *lostError
-	if failures >= u.client.config.Retry.Tries || !errors.As(err, &disorder) && !errors.As(err, &lost) && !temporary(err) {
+	if !errors.As(err, &disorder) && !errors.As(err, &lost) && !temporary(err) {
+		return err
+	}
+	if failures >= u.client.config.Retry.Tries {
+		if lost != nil {
+			// Enough was tried: it is not for another session to find out.
+			return lost.err
+		}
 		return err
 	}
 	if !u.client.pause(ctx, failures, err) {
