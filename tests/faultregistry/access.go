@@ -106,6 +106,7 @@ type TokenServer struct {
 	// life is how long tokens are good, and what they say of themselves.
 	life     time.Duration
 	noPost   bool
+	noGet    bool
 	given    int
 	tokens   map[string]grant
 	refresh  map[string]string
@@ -153,6 +154,13 @@ func (s *TokenServer) NoPost() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.noPost = true
+}
+
+// NoGet makes it one that only knows POST.
+func (s *TokenServer) NoGet() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.noGet = true
 }
 
 // Forget makes all tokens invalid that were given so far.
@@ -217,7 +225,7 @@ func (s *TokenServer) serve(w http.ResponseWriter, r *http.Request) {
 	// A body that is no form is an empty one.
 	_ = r.ParseForm()
 	s.mu.Lock()
-	s.requests = append(s.requests, Request{r.Method, r.URL.Path, r.URL.RawQuery, r.Header.Clone(), r.PostForm.Encode()})
+	s.requests = append(s.requests, Request{r.Method, r.URL.Path, r.URL.RawQuery, r.Header.Clone(), r.RemoteAddr, r.PostForm.Encode()})
 	fault := s.fault
 	s.mu.Unlock()
 	if fault != nil {
@@ -231,6 +239,9 @@ func (s *TokenServer) serve(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method == http.MethodPost && s.noPost:
 		http.Error(w, "GET only", http.StatusMethodNotAllowed)
+		return
+	case r.Method == http.MethodGet && s.noGet:
+		http.Error(w, "POST only", http.StatusMethodNotAllowed)
 		return
 	case r.Method == http.MethodPost:
 		user, known = s.byForm(r.PostForm)

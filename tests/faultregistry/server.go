@@ -46,6 +46,8 @@ type Server struct {
 type Request struct {
 	Method, Path, Query string
 	Header              http.Header
+	// From is the other end of the connection.
+	From string
 	// Form is the body of a token request.
 	Form string
 }
@@ -112,7 +114,7 @@ func (s *Server) NoSecrets(t testing.TB, secrets ...string) {
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
-	s.requests = append(s.requests, Request{r.Method, r.URL.Path, r.URL.RawQuery, r.Header.Clone(), ""})
+	s.requests = append(s.requests, Request{r.Method, r.URL.Path, r.URL.RawQuery, r.Header.Clone(), r.RemoteAddr, ""})
 	gate := s.gate
 	fault := s.next(r)
 	s.mu.Unlock()
