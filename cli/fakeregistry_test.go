@@ -34,6 +34,8 @@ type fakeRegistry struct {
 	put []string
 	// users are who may log in, and the identity tokens that they get for it.
 	users map[credentials.Auth]string
+	// hangs: nothing is answered until somebody gives it up, which is tried then.
+	hangs func()
 	// closed counts the clients that were let go of.
 	closed int
 }
@@ -45,7 +47,19 @@ func (r *fakeRegistry) asked(f registryFlags, ref image.Reference) registryClien
 
 func (r *fakeRegistry) Close() { r.closed++ }
 
-func (r *fakeRegistry) Manifest(_ context.Context, ref image.Reference) (image.Descriptor, []byte, error) {
+func (r *fakeRegistry) hang(ctx context.Context) error {
+	if r.hangs == nil {
+		return nil
+	}
+	r.hangs()
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (r *fakeRegistry) Manifest(ctx context.Context, ref image.Reference) (image.Descriptor, []byte, error) {
+	if err := r.hang(ctx); err != nil {
+		return image.Descriptor{}, nil, err
+	}
 	if r.err != nil {
 		return image.Descriptor{}, nil, r.err
 	}
@@ -85,7 +99,10 @@ func (r *fakeRegistry) Tags(_ context.Context, repository image.Reference) ([]st
 	return tags, r.err
 }
 
-func (r *fakeRegistry) Search(_ context.Context, host, term string, limit int) ([]registry.SearchResult, error) {
+func (r *fakeRegistry) Search(ctx context.Context, host, term string, limit int) ([]registry.SearchResult, error) {
+	if err := r.hang(ctx); err != nil {
+		return nil, err
+	}
 	r.searched = append(r.searched, fmt.Sprint(host, " ", term, " ", limit))
 	return r.found, r.err
 }

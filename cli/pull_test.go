@@ -211,6 +211,25 @@ func TestRunPlatform(t *testing.T) {
 	}
 }
 
+// TestPullInterrupted: a signal gives a pull up, whichever command it is for,
+// without a word of what broke.
+func TestPullInterrupted(t *testing.T) {
+	for _, sig := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP} {
+		for _, args := range []string{"pull -q x", "run -q x", "create -q x", "run -q --pull newer img", "search x"} {
+			w := worldWith("x:latest")
+			w.remote.hangs = func() {
+				if err := unix.Kill(unix.Getpid(), sig); err != nil {
+					t.Error(err)
+				}
+			}
+			r := w.berth(t, strings.Fields(args)...)
+			if r.code != 128+int(sig) || r.out != "" || r.err != "" || len(w.made) > 0 || w.remote.closed != 1 {
+				t.Errorf("%s, %s: status %d, stdout %q, stderr %q", args, unix.SignalName(sig), r.code, r.out, r.err)
+			}
+		}
+	}
+}
+
 // TestExplainPullsNothing: a plan is looked at without changing anything.
 func TestExplainPullsNothing(t *testing.T) {
 	for _, args := range []string{"explain run x", "explain run --pull always x"} {
