@@ -109,7 +109,7 @@ func TestSaveRefuses(t *testing.T) {
 	s := testStore(t)
 	mustImport(t, s, "a:1", file("x", "y"))
 	for query, want := range map[string]string{
-		"b":   "No such image: b:latest",
+		"zz":  "No such image: zz:latest",
 		"a:2": "No such image: a:2",
 		"":    "invalid reference format",
 	} {
