@@ -79,7 +79,6 @@ func TestStatus(t *testing.T) {
 		{"ps -f nope=1", 0, nil, 1, "Error: invalid filter 'nope'\n"},
 		{"ps extra", 0, nil, 1, "Error: 'berth ps' accepts no arguments\n"},
 		{"images -f nope=1", 0, nil, 1, "Error: invalid filter 'nope'\n"},
-		{"import http://x/y", 0, nil, 1, "Error: import http://x/y: archives are read from files and from stdin only\nhint: "},
 		{"import /nonexistent x", 0, nil, 1, "Error: open /nonexistent: no such file or directory\n"},
 		{"import - UPPER", 0, nil, 1, "Error: invalid reference format"},
 		{"explain", 0, nil, 1, "Error: 'berth explain' needs the words of a run"},

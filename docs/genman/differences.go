@@ -30,7 +30,6 @@ func commandDifferences() map[string]note {
 		"cp --archive":                 {how: "As docker's manual says: without it, files belong to root in the container, to the caller on the host; with it they keep the numbers of their owners. Docker keeps the numbers of what is copied in, and of nothing that is copied out."},
 		"export":                       {how: "The archive also keeps extended attributes and times to the nanosecond, and has none of docker's own files, such as `.dockerenv`."},
 		"events":                       {how: "The last few thousand since the boot are kept; docker's daemon keeps 256."},
-		"import":                       {how: "From a file or stdin, not from a URL: `curl -L URL \\| berth import - NAME`."},
 		"pull":                         {how: "`box` is built in, and always up to date. Besides docker's registries and `insecure-registries`, registries.conf and certs.d of podman's are read, and `--authfile`, `--cert-dir`, `--creds` and `--tls-verify` are podman's."},
 		"pull --disable-content-trust": {how: "Without effect, with a warning for `false`: docker's content trust is no more."},
 		"login":                        {how: "Docker Hub, too, asks for a name and a password or token: there is no login through a browser. Podman's `--authfile`, `--cert-dir` and `--tls-verify` are there. A login that another program's file has is tried, but not copied."},
