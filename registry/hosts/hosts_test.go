@@ -266,7 +266,7 @@ func TestRefusals(t *testing.T) {
 		want      string
 	}{
 		{"no toml", "a.com/x", map[string]string{conf: "[[registry]]\nlocation = 'a.com'\ninsecure = maybe\n"}, "/etc/containers/registries.conf:3: "},
-		{"wrong type", "a.com/x", map[string]string{conf: "[[registry]]\nlocation = 'a.com'\ninsecure = 'yes'\n"}, `/etc/containers/registries.conf:3: (last key "registry.insecure"): incompatible types`},
+		{"wrong type", "a.com/x", map[string]string{conf: "[[registry]]\nlocation = 'a.com'\ninsecure = 'yes'\n"}, `/etc/containers/registries.conf:3: registry.insecure: cannot decode TOML string as bool`},
 		{"drop-in", "a.com/x", map[string]string{"etc/containers/registries.conf.d/x.conf": "\n\n[[["}, "/etc/containers/registries.conf.d/x.conf:3: "},
 		{"mixed versions", "a.com/x", map[string]string{conf: "unqualified-search-registries = []\n[registries.block]\nregistries = ['b.com']\n"}, "do not go together"},
 		{"version 1 drop-in", "a.com/x", map[string]string{"etc/containers/registries.conf.d/x.conf": "[registries.block]\nregistries = ['b.com']\n"}, "cannot be in registries.conf.d"},

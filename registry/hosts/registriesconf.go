@@ -10,7 +10,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/BurntSushi/toml"
+	"github.com/pelletier/go-toml/v2"
 )
 
 // registry is one [[registry]] of registries.conf.
@@ -158,7 +158,7 @@ func readRegistriesFile(path string, dropIn bool) ([]registry, error) {
 		return nil, err
 	}
 	var file registriesFile
-	if _, err := toml.Decode(string(data), &file); err != nil {
+	if err := toml.Unmarshal(data, &file); err != nil {
 		return nil, explainTOML(path, err)
 	}
 	v1 := &file.V1
@@ -177,12 +177,20 @@ func readRegistriesFile(path string, dropIn bool) ([]registry, error) {
 // explainTOML names the file and the line.
 func explainTOML(path string, err error) error {
 	text := strings.TrimPrefix(err.Error(), "toml: ")
-	// Errors of types have their line in the text only.
-	if rest, ok := strings.CutPrefix(text, "line "); ok {
-		line, why, _ := strings.Cut(rest, " ")
-		return fmt.Errorf("%s:%s: %s", path, strings.TrimSuffix(line, ":"), why)
+	var at *toml.DecodeError
+	if !errors.As(err, &at) {
+		return fmt.Errorf("%s: %s", path, text)
 	}
-	return fmt.Errorf("%s: %s", path, text)
+	// Where it would have gone is nothing of the file's.
+	if what, field, ok := strings.Cut(text, " into struct field "); ok {
+		_, kind, _ := strings.Cut(field, " of type ")
+		text = what + " as " + kind
+	}
+	line, _ := at.Position()
+	if key := strings.Join(at.Key(), "."); key != "" {
+		text = key + ": " + text
+	}
+	return fmt.Errorf("%s:%d: %s", path, line, text)
 }
 
 // fromV1 makes tables of version 1's lists.
