@@ -56,12 +56,7 @@ func (c *Client) pause(ctx context.Context, try int, err error) bool {
 func temporary(err error) bool {
 	var answer *Error
 	if errors.As(err, &answer) {
-		switch answer.Status {
-		case http.StatusTooManyRequests, http.StatusRequestTimeout, http.StatusInternalServerError,
-			http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-			return true
-		}
-		return false
+		return answer.temporary()
 	}
 	var unreachable *unreachableError
 	if errors.As(err, &unreachable) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
@@ -79,10 +74,23 @@ func temporary(err error) bool {
 	case operation != nil:
 		return operation.Op == "read" || operation.Op == "write" || errors.Is(err, syscall.ECONNREFUSED)
 	}
-	return errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) ||
-		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
-		// Not exported by net/http: the server closed while this was on its way.
-		strings.Contains(err.Error(), "server closed idle connection")
+	for _, broken := range []error{io.ErrUnexpectedEOF, io.EOF, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, broken) {
+			return true
+		}
+	}
+	// Not exported by net/http: the server closed while this was on its way.
+	return strings.Contains(err.Error(), "server closed idle connection")
+}
+
+// temporary is that of an answer: the server says so itself.
+func (e *Error) temporary() bool {
+	switch e.Status {
+	case http.StatusTooManyRequests, http.StatusRequestTimeout, http.StatusInternalServerError,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
 }
 
 // retryAfter reads the header of that name: seconds, or a date to be compared
