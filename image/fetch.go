@@ -7,6 +7,8 @@ import (
 	"io"
 	"slices"
 	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 // place is where one layer of an image goes.
@@ -91,10 +93,14 @@ func (p *pull) landDocument(ctx context.Context, part *partial, content []byte) 
 	if err := part.restart(); err != nil {
 		return err
 	}
-	if _, err := part.Write(content); err != nil {
-		return err
+	_, err := part.Write(content)
+	if err == nil {
+		err = p.commits.commit(ctx, landing{part: part})
 	}
-	return p.commits.commit(ctx, landing{part: part})
+	if err != nil {
+		return errors.Join(err, part.restart())
+	}
+	return nil
 }
 
 // fetchConfig reads the config, from the source when it is not stored. Its way to
@@ -268,14 +274,25 @@ func (l *layerFetch) judge(ctx context.Context, g *ingest, err error) error {
 	case g.whole && g.blob.Digest != blob.Digest:
 		err = fmt.Errorf("blob %s: content has digest %s: %w", blob.Digest, g.blob.Digest, ErrCorrupt)
 	case err == nil && l.place != nil && g.diffID != l.place.diffID:
-		return fmt.Errorf("tar has diff-id %s, the image says %s: %w", g.diffID, l.place.diffID, ErrCorrupt)
-	default:
+		err = fmt.Errorf("tar has diff-id %s, the image says %s: %w", g.diffID, l.place.diffID, ErrCorrupt)
+		return errors.Join(err, l.part.restart())
+	case err == nil || isLocal(err):
 		return err
+	default:
+		// Nobody will want to go on with this one.
+		return errors.Join(err, l.part.restart())
 	}
 	if l.stored || l.resumed > 0 {
 		err = errAgain
 	}
 	return errors.Join(err, l.part.restart())
+}
+
+// isLocal tells of an error that is this machine's, and says nothing of the layer.
+func isLocal(err error) bool {
+	return slices.ContainsFunc([]error{
+		unix.ENOSPC, unix.EDQUOT, unix.EROFS, unix.EIO, unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.EACCES, unix.EPERM,
+	}, func(local error) bool { return errors.Is(err, local) })
 }
 
 // open returns the bytes of the blob from its beginning, wherever they are.

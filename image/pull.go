@@ -151,10 +151,10 @@ func (p *pull) unchanged() (Image, bool) {
 // row returns the row that this pull would write, if the index has it.
 func (p *pull) row(index Index) (Descriptor, bool) {
 	for _, row := range index.Manifests {
-		if row.Digest != p.desc.Digest || row.Annotations[annotationDigest] != string(p.known) {
+		if row.Digest != p.desc.Digest || knownDigest(row) != p.known {
 			continue
 		}
-		have := row.Annotations[annotationRefName]
+		have := fullName(row)
 		if have == p.name() {
 			return row, true
 		}
@@ -212,7 +212,7 @@ func (p *pull) publish(ctx context.Context) (Pulled, error) {
 		return Pulled{Image: img, Digest: p.known}, err
 	}
 	e.desc.Annotations = map[string]string{annotationDigest: string(p.known)}
-	index = withName(p.withoutDigestRow(index), e.desc, p.name())
+	index = withName(p.takeDigest(index), e.desc, p.name())
 	if err := s.writeIndex(index); err != nil {
 		return Pulled{}, err
 	}
@@ -231,18 +231,20 @@ func (s *Store) syncFolders() error {
 	return nil
 }
 
-// withoutDigestRow leaves out the row that names the image by repository and
-// digest only: the one with a tag, which is about to be, says that as well.
-func (p *pull) withoutDigestRow(index Index) Index {
-	if p.ref.Tag == "" || p.ref.Digest != "" {
-		return index
-	}
-	pinned := p.ref.Name() + "@" + string(p.known)
+// takeDigest takes the name by repository and digest from rows that have it: an
+// image for another platform, which came through the same index, and a row without
+// a tag of the same image, when this one gets it.
+func (p *pull) takeDigest(index Index) Index {
+	pinned := Reference{Domain: p.ref.Domain, Path: p.ref.Path, Digest: p.known}
 	rows := make([]Descriptor, 0, len(index.Manifests))
 	for _, row := range index.Manifests {
-		if row.Digest != p.desc.Digest || row.Annotations[annotationRefName] != pinned {
-			rows = append(rows, row)
+		switch {
+		case row.Digest != p.desc.Digest && knownDigest(row) == p.known:
+			row = without(row, []Reference{pinned})
+		case row.Digest == p.desc.Digest && p.ref.Digest == "" && fullName(row) == pinned.String():
+			continue
 		}
+		rows = append(rows, row)
 	}
 	index.Manifests = rows
 	return index

@@ -18,7 +18,8 @@ import (
 )
 
 // childEnv tells a copy of the test binary what to do instead of testing:
-// "import ROOT RUN TAR REF", "box ROOT RUN" or "resolve ROOT RUN REF".
+// "import ROOT RUN TAR REF", "pull ROOT RUN LAYOUT REF", "box ROOT RUN" or
+// "resolve ROOT RUN REF".
 const childEnv = "BERTH_IMAGE_TEST_CHILD"
 
 func TestMain(m *testing.M) {
@@ -37,6 +38,8 @@ func childJob(job []string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	switch job[0] {
+	case "pull":
+		return pullChild(ctx, s, job[3], job[4])
 	case "box":
 		img, err := s.EnsureBox(ctx)
 		if err == nil {

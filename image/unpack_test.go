@@ -245,18 +245,19 @@ func TestSparseFilesStaySparse(t *testing.T) {
 	}
 }
 
-// TestHostileEntries: each tar is refused, the error names the entry, and nothing
-// outside the layer changes.
-func TestHostileEntries(t *testing.T) {
-	needRoot(t)
+// hostileTar is refused, and blame named.
+type hostileTar struct {
+	name    string
+	entries []*tarEntry
+	blame   string
+}
+
+// hostileTars are what no layer may hold.
+func hostileTars() []hostileTar {
 	char := func(name string, major, minor int64) *tarEntry {
 		return &tarEntry{Header: tar.Header{Typeflag: tar.TypeChar, Name: name, Devmajor: major, Devminor: minor, Mode: 0o666}}
 	}
-	tests := []struct {
-		name    string
-		entries []*tarEntry
-		blame   string
-	}{
+	return []hostileTar{
 		{"dotdot", []*tarEntry{file("../canary", "x")}, "../canary"},
 		{"dotdot inside", []*tarEntry{file("a/../../canary", "x")}, "a/../../canary"},
 		{"dotdot that stays", []*tarEntry{file("a/../b", "x")}, "a/../b"},
@@ -292,7 +293,13 @@ func TestHostileEntries(t *testing.T) {
 		{"long path", []*tarEntry{file(strings.Repeat("a/", 3000)+"f", "x")}, "a/a/a"},
 		{"long name", []*tarEntry{file(strings.Repeat("a", 300), "x")}, "aaaa"},
 	}
-	for _, tt := range tests {
+}
+
+// TestHostileEntries: each tar is refused, the error names the entry, and nothing
+// outside the layer changes.
+func TestHostileEntries(t *testing.T) {
+	needRoot(t)
+	for _, tt := range hostileTars() {
 		t.Run(tt.name, func(t *testing.T) {
 			outside := t.TempDir()
 			os.WriteFile(outside+"/canary", []byte("alive"), 0o640)

@@ -101,7 +101,18 @@ func (z *Reader) dynamic() error {
 		return errCorrupt
 	}
 	var all [286 + 30]uint8
-	for i, total := 0, lengths+distances; i < total; {
+	if err := z.codeLengths(all[:lengths+distances], &table); err != nil {
+		return err
+	}
+	if all[256] == 0 {
+		return errCorrupt // A block that cannot end.
+	}
+	return z.tables(all[:lengths], all[lengths:lengths+distances])
+}
+
+// codeLengths reads the lengths of the code words, which are runs in a code.
+func (z *Reader) codeLengths(all []uint8, table *[1 << codeLenBits]uint32) error {
+	for i := 0; i < len(all); {
 		if err := z.more(); err != nil {
 			return err
 		}
@@ -115,7 +126,7 @@ func (z *Reader) dynamic() error {
 		if e>>16 == 16 && i > 0 {
 			value = all[i-1]
 		}
-		if i+repeat > total || e>>16 == 16 && i == 0 {
+		if i+repeat > len(all) || e>>16 == 16 && i == 0 {
 			return errCorrupt
 		}
 		for ; repeat > 0; repeat-- {
@@ -123,10 +134,7 @@ func (z *Reader) dynamic() error {
 			i++
 		}
 	}
-	if all[256] == 0 {
-		return errCorrupt // A block that cannot end.
-	}
-	return z.tables(all[:lengths], all[lengths:lengths+distances])
+	return nil
 }
 
 // run tells which code length a symbol stands for, and how often. For 16 it is the
