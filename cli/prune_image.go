@@ -111,7 +111,7 @@ func (p *pruning) images(ctx context.Context, all bool) {
 		if ref == "" {
 			ref = string(img.ID)
 		}
-		untagged, deleted, err := p.backend.images.Remove(ctx, ref, image.RemoveOptions{},
+		untagged, deleted, err := p.backend.images.Remove(ctx, ref, image.RemoveOptions{Keep: p.backend.keepLayers(ctx)},
 			func(id image.Digest) []image.User { return p.backend.imageUsers(ctx, id) })
 		p.failed(err)
 		for _, name := range untagged {

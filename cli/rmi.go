@@ -34,7 +34,7 @@ func (s *session) removeImages(ctx context.Context, refs []string, force bool) e
 		return err
 	}
 	return s.each(refs, func(ref string) error {
-		untagged, deleted, err := b.images.Remove(ctx, ref, image.RemoveOptions{Force: force},
+		untagged, deleted, err := b.images.Remove(ctx, ref, image.RemoveOptions{Force: force, Keep: b.keepLayers(ctx)},
 			func(id image.Digest) []image.User { return b.imageUsers(ctx, id) })
 		for _, name := range untagged {
 			fmt.Fprintf(s.out, "Untagged: %s\n", name)

@@ -199,7 +199,23 @@ func (s *Store) layerSizes(e entry) (sizes []int64, missing, err error) {
 // List returns one Image per name, and one per image without a name, in the order
 // of the index. A damaged image is listed with Err set; List itself fails only
 // when the index cannot be read.
-func (s *Store) List() ([]Image, error) {
+func (s *Store) List() (images []Image, err error) {
+	err = s.steady(func() error {
+		if images, err = s.list(); err != nil {
+			return err
+		}
+		for _, img := range images {
+			err = errors.Join(err, img.Err)
+		}
+		return err
+	})
+	if images != nil {
+		err = nil // what is damaged says so itself
+	}
+	return images, err
+}
+
+func (s *Store) list() ([]Image, error) {
 	index, err := s.readIndex()
 	if err != nil {
 		return nil, err
@@ -218,7 +234,15 @@ func (s *Store) List() ([]Image, error) {
 }
 
 // Inspect returns everything known about the image that ref resolves to.
-func (s *Store) Inspect(ref string) (Details, error) {
+func (s *Store) Inspect(ref string) (d Details, err error) {
+	err = s.steady(func() error {
+		d, err = s.inspect(ref)
+		return err
+	})
+	return d, err
+}
+
+func (s *Store) inspect(ref string) (Details, error) {
 	index, err := s.readIndex()
 	if err != nil {
 		return Details{}, err

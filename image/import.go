@@ -250,6 +250,10 @@ func (s *Store) Tag(ctx context.Context, source, target string) error {
 // trees are not, as when another tool wrote into the layout. Each blob must match
 // its digest, each tar the image's diff-id.
 func (s *Store) Materialize(ctx context.Context, ref string) error {
+	return s.steady(func() error { return s.materialize(ctx, ref) })
+}
+
+func (s *Store) materialize(ctx context.Context, ref string) error {
 	if err := s.ensure(); err != nil {
 		return err
 	}

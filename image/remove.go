@@ -18,6 +18,9 @@ type RemoveOptions struct {
 	// Force removes an image with several names, or one that stopped containers
 	// use. It never removes what a running container uses.
 	Force bool
+	// Keep tells which layers, by path, containers stand on, of whatever image; nil
+	// for none. It is asked when the image has no name any more.
+	Keep func(layer string) bool
 }
 
 // User is a container that was created from an image.
@@ -54,7 +57,7 @@ func (s *Store) Remove(ctx context.Context, ref string, opts RemoveOptions, inUs
 	if err != nil && !damaged {
 		return nil, nil, err
 	}
-	r := removal{store: s, index: index, target: e, damaged: damaged, query: ref, force: opts.Force, inUse: inUse}
+	r := removal{store: s, index: index, target: e, damaged: damaged, query: ref, force: opts.Force, keep: opts.Keep, inUse: inUse}
 	if err := r.plan(); err != nil {
 		return nil, nil, err
 	}
@@ -70,6 +73,7 @@ type removal struct {
 	damaged bool
 	query   string
 	force   bool
+	keep    func(layer string) bool
 	inUse   func(Digest) []User
 
 	// names are all that the image goes by, drop those that go.
@@ -211,13 +215,20 @@ func (r *removal) commit() (untagged, deleted []string, err error) {
 	deleted = append(deleted, string(id))
 	// Which layers a damaged image has is not known for sure: Collect asks who uses
 	// them.
-	layers, err := r.store.deleteContent(index, entries, r.damaged || len(r.inUse(r.target.id())) > 0)
+	keep := r.keep
+	if keep == nil {
+		keep = func(string) bool { return false }
+	}
+	if r.damaged || len(r.inUse(r.target.id())) > 0 {
+		keep = func(string) bool { return true }
+	}
+	layers, err := r.store.deleteContent(index, entries, keep)
 	return untagged, append(deleted, layers...), err
 }
 
 // deleteContent removes the blobs and layers of an image that nothing in the index
-// needs any more. The trees stay when containers still stand on them.
-func (s *Store) deleteContent(index Index, entries []entry, keepTrees bool) (layers []string, err error) {
+// needs any more, but for trees that keep claims.
+func (s *Store) deleteContent(index Index, entries []entry, keep func(layer string) bool) (layers []string, err error) {
 	used, err := s.references(index)
 	if err != nil {
 		// With a row that cannot be read nobody knows what it needs. It is that
@@ -243,7 +254,7 @@ func (s *Store) deleteContent(index Index, entries []entry, keepTrees bool) (lay
 	chain := chainIDs(entries[0].config.RootFS.DiffIDs)
 	slices.Reverse(chain)
 	for _, c := range chain {
-		if keepTrees || used.layers[c.Hex()] {
+		if used.layers[c.Hex()] || keep(s.layerPath(c)) {
 			continue
 		}
 		if err := s.removeLayer(c.Hex()); err != nil {

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"slices"
@@ -130,5 +131,33 @@ func TestRemoveKeepsWhatOthersNeed(t *testing.T) {
 	}
 	if left, _ := os.ReadDir(s.dirs.Layer()); len(left) != 1 {
 		t.Errorf("left: %v", left)
+	}
+}
+
+// TestRemoveSharedLayer: a layer stays as long as a container stands on it,
+// whichever of the images that had it goes.
+func TestRemoveSharedLayer(t *testing.T) {
+	needRoot(t)
+	s := testStore(t)
+	base := mustImport(t, s, "base", file("base", "1"))
+	child, err := s.Commit(t.Context(), bytes.NewReader(makeTar(t, file("up", "1"))), CommitOptions{Ref: "child", Parent: base.ID})
+	must(t, err)
+	// A container of base, and none of child.
+	users := func(id Digest) []User {
+		if id == base.ID {
+			return []User{{Container: someContainer}}
+		}
+		return nil
+	}
+	o := RemoveOptions{Force: true, Keep: func(layer string) bool { return layer == base.Layers[0] }}
+	for _, ref := range []string{"base", "child"} {
+		if _, _, err := s.Remove(t.Context(), ref, o, users); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for layer, stays := range map[string]bool{base.Layers[0]: true, child.Layers[0]: false} {
+		if _, err := os.Lstat(layer); (err == nil) != stays {
+			t.Errorf("%s: %v", layer, err)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -15,7 +16,32 @@ import (
 // name is looked up with its default tag, and what names nothing is tried as the
 // beginning of an id. The error is *NoSuchImageError when there is none. It takes
 // no lock and normally reads one small file.
-func (s *Store) Resolve(query string) (Image, error) {
+func (s *Store) Resolve(query string) (img Image, err error) {
+	err = s.steady(func() error {
+		img, err = s.resolve(query)
+		return err
+	})
+	return img, err
+}
+
+// steady reads again what was removed while it was read: nobody locks to read, and
+// content goes after its row. What is wrong in an index that stays is an error.
+func (s *Store) steady(read func() error) error {
+	const tries = 20
+	for try := 1; ; try++ {
+		before, stampErr := s.indexStamp()
+		err := read()
+		var missing *NoSuchImageError
+		if err == nil || errors.As(err, &missing) || stampErr != nil || try == tries {
+			return err
+		}
+		if now, stampErr := s.indexStamp(); stampErr != nil || now == before {
+			return err
+		}
+	}
+}
+
+func (s *Store) resolve(query string) (Image, error) {
 	at, err := s.indexStamp()
 	if err != nil {
 		return Image{}, err

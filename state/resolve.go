@@ -103,7 +103,12 @@ func readNames(dir string) ([]string, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return f.Readdirnames(-1)
+	names, err := f.Readdirnames(-1)
+	if errors.Is(err, fs.ErrNotExist) {
+		// It was removed after it had been opened.
+		return nil, nil
+	}
+	return names, err
 }
 
 func containerExists(d Dirs, id string) bool {

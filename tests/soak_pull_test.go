@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -204,4 +205,57 @@ func TestSoakPullRaces(t *testing.T) {
 	if left := p.leftBehind(); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
+}
+
+// TestSoakRunRaces: an image may be removed at any moment: a container made of
+// it then runs, or there is no such image.
+func TestSoakRunRaces(t *testing.T) {
+	leaveToHost(t)
+	s := newStage(t)
+	s.must("create", "--name", "model", "box", "true")
+	tree := filepath.Join(t.TempDir(), "tree.tar")
+	s.must("export", "-o", tree, "model")
+	s.must("rm", "model")
+	end := time.Now().Add(2 * time.Second)
+	if os.Getenv("BERTH_SOAK") != "" {
+		end = time.Now().Add(30 * time.Second)
+	}
+	var race sync.WaitGroup
+	again := func(work func()) {
+		race.Go(func() {
+			for time.Now().Before(end) && !t.Failed() {
+				work()
+			}
+		})
+	}
+	again(func() { s.must("import", "-c", "CMD true", tree, "prize") })
+	again(func() {
+		time.Sleep(rand.N(200 * time.Millisecond))
+		s.do("rmi", "-f", "prize")
+	})
+	again(func() { s.must("image", "prune", "-f") })
+	var ran, missed atomic.Int64
+	for _, args := range []string{"run --rm --pull never prize true", "run -d --rm --pull never prize true", "create --pull never prize true"} {
+		again(func() {
+			switch r := s.do(words(args)...); {
+			case r.code == 0:
+				ran.Add(1)
+				if strings.HasPrefix(args, "create") {
+					id := strings.TrimSpace(r.out)
+					if r := s.do("start", "-a", id); r.code != 0 {
+						t.Errorf("start of what was created: %d %s", r.code, r.errs)
+					}
+					s.must("rm", "-f", id)
+				}
+			case strings.Contains(r.errs, "No such image"):
+				missed.Add(1)
+			default:
+				t.Errorf("%s: %d %s", args, r.code, r.errs)
+			}
+		})
+	}
+	race.Wait()
+	t.Logf("%d ran, %d found no image", ran.Load(), missed.Load())
+	s.do("rmi", "-f", "prize")
+	s.clean()
 }
