@@ -9,6 +9,7 @@ package faultregistry
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -16,6 +17,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -140,26 +142,56 @@ type Image struct {
 }
 
 // Put stores an image of layers (whatever their bytes are) under a tag, past all
-// faults.
+// faults. It is good for fetching, not for unpacking.
 func (s *Server) Put(t testing.TB, repository, tag string, layers ...[]byte) Image {
 	t.Helper()
-	config := []byte(`{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}`)
-	made := Image{Config: s.PutBlob(t, repository, config)}
+	return s.putImage(t, repository, tag, image.MediaTypeLayer, nil, layers)
+}
+
+// PutTars stores an image of tars, compressed, for this machine.
+func (s *Server) PutTars(t testing.TB, repository, tag string, tars ...[]byte) Image {
+	t.Helper()
+	var diffIDs []image.Digest
+	var layers [][]byte
+	for _, content := range tars {
+		diffIDs = append(diffIDs, describe(content).Digest)
+		var b bytes.Buffer
+		w := gzip.NewWriter(&b)
+		if _, err := w.Write(content); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		layers = append(layers, b.Bytes())
+	}
+	return s.putImage(t, repository, tag, image.MediaTypeLayerGzip, diffIDs, layers)
+}
+
+func (s *Server) putImage(t testing.TB, repository, tag, mediaType string, diffIDs []image.Digest, layers [][]byte) Image {
+	t.Helper()
+	config := image.ImageConfig{OS: "linux", Architecture: runtime.GOARCH, RootFS: image.RootFS{Type: "layers", DiffIDs: diffIDs}}
+	made := Image{Config: s.PutBlob(t, repository, encode(t, config))}
 	made.Config.MediaType = image.MediaTypeConfig
 	m := image.Manifest{SchemaVersion: 2, MediaType: image.MediaTypeManifest, Config: made.Config}
 	for _, layer := range layers {
 		d := s.PutBlob(t, repository, layer)
-		d.MediaType = image.MediaTypeLayer
+		d.MediaType = mediaType
 		m.Layers = append(m.Layers, d)
 	}
 	made.Layers = m.Layers
-	content, err := json.Marshal(m)
+	made.Content = encode(t, m)
+	made.Manifest = s.PutManifest(t, repository, tag, m.MediaType, made.Content)
+	return made
+}
+
+func encode(t testing.TB, v any) []byte {
+	t.Helper()
+	content, err := json.Marshal(v)
 	if err != nil {
 		t.Fatal(err)
 	}
-	made.Content = content
-	made.Manifest = s.PutManifest(t, repository, tag, m.MediaType, content)
-	return made
+	return content
 }
 
 // PutBlob stores a blob, past all faults.
