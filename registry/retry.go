@@ -68,11 +68,8 @@ func temporary(err error) bool {
 	switch {
 	case errors.As(err, &silence), errors.As(err, &timeout) && timeout.Timeout():
 		return true
-	case errors.As(err, &operation) && operation.Op == "readfrom":
-		// A body that is sent: what broke, the file or the connection, is in it.
-		return temporary(operation.Err)
-	case operation != nil:
-		return operation.Op == "read" || operation.Op == "write" || errors.Is(err, syscall.ECONNREFUSED)
+	case errors.As(err, &operation):
+		return brokenOff(operation)
 	}
 	for _, broken := range []error{io.ErrUnexpectedEOF, io.EOF, syscall.ECONNRESET, syscall.EPIPE} {
 		if errors.Is(err, broken) {
@@ -91,6 +88,19 @@ func (e *Error) temporary() bool {
 		return true
 	}
 	return false
+}
+
+// brokenOff tells whether a connection that was made did not last, or one that
+// had been made before cannot be made now.
+func brokenOff(operation *net.OpError) bool {
+	switch operation.Op {
+	case "read", "write":
+		return true
+	case "readfrom":
+		// A body that is sent: what broke, the file or the connection, is in it.
+		return temporary(operation.Err)
+	}
+	return errors.Is(operation, syscall.ECONNREFUSED)
 }
 
 // retryAfter reads the header of that name: seconds, or a date to be compared

@@ -66,22 +66,18 @@ func (l *weakLink) serve(client net.Conn) {
 		_, _ = io.Copy(client, server)
 		client.Close()
 	}()
-	for {
-		l.mu.Lock()
-		limit := int64(1 << 40)
-		if len(l.cuts) > 0 {
-			limit = l.cuts[0]
-		}
-		l.mu.Unlock()
-		n, err := io.CopyN(server, client, limit)
-		if err != nil || n < limit {
-			return
-		}
-		l.mu.Lock()
-		l.cuts, l.broken = l.cuts[1:], l.broken+1
-		l.mu.Unlock()
+	l.mu.Lock()
+	limit := int64(1 << 40)
+	if len(l.cuts) > 0 {
+		limit = l.cuts[0]
+	}
+	l.mu.Unlock()
+	if n, err := io.CopyN(server, client, limit); err != nil || n < limit {
 		return
 	}
+	l.mu.Lock()
+	l.cuts, l.broken = l.cuts[1:], l.broken+1
+	l.mu.Unlock()
 }
 
 // TestPushOverWeakLink: an upload goes on where its connection broke, and what
