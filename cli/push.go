@@ -148,6 +148,9 @@ func (s *session) pushOne(ctx context.Context, images imageStore, client registr
 		return err
 	}
 	t.close()
+	if pushed.Forgotten != nil {
+		s.warn(fmt.Sprintf("%s is pushed, but its digest could not be noted: %v", ref.Familiar(), pushed.Forgotten))
+	}
 	if !quiet {
 		fmt.Fprintf(s.out, "%s: digest: %s size: %d\n", ref.Tag, pushed.Digest, pushed.Size)
 	}

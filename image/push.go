@@ -38,6 +38,9 @@ type Pushed struct {
 	// Digest and Size in bytes are the manifest's.
 	Digest Digest
 	Size   int64
+	// Forgotten is why the store does not remember that the registry has the image;
+	// nil when it does.
+	Forgotten error
 }
 
 // Push sends the image that query resolves to as to: layers, then the config,
@@ -45,7 +48,8 @@ type Pushed struct {
 // deliver. All of it goes as it is stored, so that digests stay what they are.
 // What the target's repository has is not sent, and what another repository of
 // the same registry has is taken from there, as far as names of the store tell of
-// one. A row named to remembers afterwards by which digest the registry knows it.
+// one. A row named to remembers afterwards by which digest the registry knows it;
+// a store that cannot be written to is pushed from all the same.
 //
 // The error is *NoSuchImageError when nothing goes by query, and matches
 // fs.ErrNotExist when a blob of the image is not stored, ErrCorrupt when one is
@@ -59,7 +63,8 @@ func (s *Store) Push(ctx context.Context, dst Target, query string, to Reference
 		return Pushed{}, err
 	}
 	pushed := Pushed{Digest: p.manifest.Digest, Size: p.manifest.Size}
-	return pushed, s.noteDigest(ctx, to, p.entry.desc.Digest, pushed.Digest)
+	pushed.Forgotten = s.noteDigest(ctx, to, p.entry.desc.Digest, pushed.Digest)
+	return pushed, nil
 }
 
 // push is one image on its way.

@@ -246,6 +246,21 @@ func TestPushMounts(t *testing.T) {
 	}
 }
 
+// TestPushFromReadOnly: a store that cannot be written to is no obstacle.
+func TestPushFromReadOnly(t *testing.T) {
+	s, dst := testStore(t), newFakeTarget()
+	manyLayers(t, s, "a:1", 2)
+	// Root writes through any mode, but no lock can be taken in place of a folder.
+	lock := s.dirs.Image() + "/.lock"
+	if err := errors.Join(os.RemoveAll(lock), os.Mkdir(lock, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	pushed, err := s.Push(t.Context(), dst, "a:1", mustRef(t, "a:1"), PushOptions{})
+	if err != nil || pushed.Forgotten == nil || len(dst.manifests) != 1 {
+		t.Errorf("error %v, forgotten %v, %d manifests", err, pushed.Forgotten, len(dst.manifests))
+	}
+}
+
 func TestPushGoesOn(t *testing.T) {
 	needRoot(t)
 	s, dst := testStore(t), newFakeTarget()

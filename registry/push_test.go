@@ -135,3 +135,19 @@ func TestPutManifest(t *testing.T) {
 		t.Errorf("error %v, want %v", err, ErrDenied)
 	}
 }
+
+// TestPushRetriesWhereItCan: a registry that answers by http, after its https did
+// not, is as patiently asked as any.
+func TestPushRetriesWhereItCan(t *testing.T) {
+	dead, s := newPushSite(t), newPushSite(t)
+	dead.Close()
+	client := pushClient(t, dead, s)
+	blob, b := someBlob(100)
+	if has, err := client.HasBlob(t.Context(), pushRef(), blob); err != nil || has {
+		t.Fatalf("has %v, error %v", has, err)
+	}
+	s.fail = answer("POST", "", 503, 2)
+	if err := client.UploadBlob(t.Context(), pushRef(), blob, opener(b)); err != nil {
+		t.Errorf("%v; calls %q", err, s.calls)
+	}
+}

@@ -84,7 +84,10 @@ func (c *Client) read(ctx context.Context, at *endpoint, r request, limit int64)
 // triesOf is how often a request is made of an endpoint: where there is another to
 // ask, that is better than to wait.
 func (c *Client) triesOf(at *endpoint, r *request) int {
-	if r.once || !at.last {
+	// A registry that has answered before is not left for another place, wherever in
+	// the list it is.
+	elsewhere := !at.last && (at.mirror || !at.answered.Load())
+	if r.once || elsewhere {
 		return 1
 	}
 	return c.config.Retry.Tries
