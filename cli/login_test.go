@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/creack/pty"
+
 	"berth/image"
 	"berth/registry/credentials"
 )
@@ -240,5 +242,49 @@ func TestUserEnv(t *testing.T) {
 	}
 	if v, ok := s.userEnv("XDG_RUNTIME_DIR"); ok {
 		t.Errorf("XDG_RUNTIME_DIR: %q", v)
+	}
+}
+
+// TestLoginPrompts: what is not given is asked for on the terminal.
+func TestLoginPrompts(t *testing.T) {
+	const known = `{"auths": {"r.example": {"auth": "bWU6b2xk"}}}` // me:old
+	for _, tt := range []struct {
+		name, config, args, typed string
+		out, err                  string
+		code                      int
+	}{
+		{"both", "", "login r.example", "me\npw:x\n", "Username: Password: \nLogin Succeeded\n", "", 0},
+		{"the password", "", "login -u me r.example", "pw:x\n", "Password: \nLogin Succeeded\n", "", 0},
+		{"the name", "", "login -p pw:x r.example", "  me \n", "Username: Login Succeeded\n", "WARNING! Using --password via the CLI is insecure. Use --password-stdin.\n", 0},
+		{"the usual name", known, "login r.example", "\npw:x\n", "Username (me): Password: \nLogin Succeeded\n", "Authenticating with existing credentials... [Username: me]\nStored credentials invalid or expired\n", 0},
+		{"no name", "", "login r.example", "\n", "Username: ", "Error: username is required\n", 1},
+		{"no password", "", "login r.example", "me\n\n", "Username: Password: \n", "Error: password is required\n", 1},
+		{"end of input", "", "login r.example", "\x04", "Username: ", "Error: username is required\n", 1},
+		{"end of input again", "", "login -u me r.example", "\x04", "Password: \n", "Error: password is required\n", 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := loginWorld(t)
+			if tt.config != "" {
+				w.keep(t, tt.config)
+			}
+			ours, theirs, err := pty.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer ours.Close()
+			defer theirs.Close()
+			if _, err := ours.WriteString(tt.typed); err != nil {
+				t.Fatal(err)
+			}
+			w.piped = theirs
+			r := w.berth(t, strings.Fields(tt.args)...)
+			prints(t, "stdout", r.out, tt.out)
+			if got, _, _ := strings.Cut(r.err, "\nWARNING! Your"); got != tt.err {
+				t.Errorf("stderr: %q, want %q", got, tt.err)
+			}
+			if r.code != tt.code || (r.code == 0) != strings.Contains(w.config(t), meEncoded) {
+				t.Errorf("status %d, kept %s", r.code, w.config(t))
+			}
+		})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"berth/registry/credentials"
@@ -74,13 +75,26 @@ func (s *session) answer(ctx context.Context, question string, read func(*os.Fil
 	}
 }
 
-// readSecret reads a line without showing it.
+// readSecret reads a line without showing it. It is not term.ReadPassword, which
+// reads on and on from a terminal whose input has ended.
 func readSecret(in *os.File) (string, error) {
-	data, err := term.ReadPassword(int(in.Fd()))
-	if err == io.EOF {
-		err = nil
+	fd := int(in.Fd())
+	was, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return "", fmt.Errorf("read terminal's mode: %w", err)
 	}
-	return string(data), err
+	silent := *was
+	silent.Lflag &^= unix.ECHO
+	silent.Lflag |= unix.ICANON | unix.ISIG
+	silent.Iflag |= unix.ICRNL
+	if err := unix.IoctlSetTermios(fd, unix.TCSETS, &silent); err != nil {
+		return "", fmt.Errorf("stop terminal's echo: %w", err)
+	}
+	line, err := readLine(in)
+	if restoreErr := unix.IoctlSetTermios(fd, unix.TCSETS, was); err == nil && restoreErr != nil {
+		err = fmt.Errorf("restore terminal's echo: %w", restoreErr)
+	}
+	return line, err
 }
 
 // readLine reads a line and nothing of what follows it; the end of the input ends

@@ -15,7 +15,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"berth/registry/jsonfile"
-	"berth/state"
 )
 
 const (
@@ -23,6 +22,9 @@ const (
 	maxLinks = 40
 	// lockPause is between two tries to lock a folder.
 	lockPause = 20 * time.Millisecond
+	// draftSuffix names what will take a file's place. It is the same each time, so
+	// that a killed login's is found.
+	draftSuffix = ".berth-new"
 )
 
 // Saved is what became of a login.
@@ -144,6 +146,10 @@ func (f *Files) edit(ctx context.Context, path string, change func(*authFile, []
 		return err
 	}
 	defer unlock()
+	// Who holds the lock is alone here: this is what a killed login left.
+	if err := os.Remove(target + draftSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	old, err := os.ReadFile(target)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -157,21 +163,53 @@ func (f *Files) edit(ctx context.Context, path string, change func(*authFile, []
 	if err != nil || bytes.Equal(changed, doc) {
 		return err
 	}
-	return writeAs(target, changed)
+	return replaceFile(target, changed)
 }
 
-// writeAs replaces a file and leaves its owner as it was: root may be acting for
-// another user here.
-func writeAs(path string, data []byte) error {
-	var was unix.Stat_t
-	others := os.Geteuid() == 0 && unix.Stat(path, &was) == nil && (was.Uid != 0 || was.Gid != 0)
-	if err := state.WriteFile(path, data, state.Durable); err != nil {
+// replaceFile puts data in the place of a file, whole or not at all. The owner stays:
+// root may be acting for another user here.
+func replaceFile(path string, data []byte) error {
+	draft := path + draftSuffix
+	if err := writeDraft(draft, path, data); err != nil {
+		_ = os.Remove(draft)
 		return err
 	}
-	if others {
-		return os.Lchown(path, int(was.Uid), int(was.Gid))
+	if err := os.Rename(draft, path); err != nil {
+		_ = os.Remove(draft)
+		return err
 	}
-	return nil
+	folder, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	return folder.Sync()
+}
+
+// writeDraft writes what is to become path, for its owner alone.
+func writeDraft(draft, path string, data []byte) error {
+	f, err := os.OpenFile(draft, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	// The umask may have taken the owner's own bits.
+	if err := f.Chmod(0o600); err != nil {
+		return err
+	}
+	var was unix.Stat_t
+	if os.Geteuid() == 0 && unix.Stat(path, &was) == nil {
+		if err := f.Chown(int(was.Uid), int(was.Gid)); err != nil {
+			return err
+		}
+	}
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // followLinks returns the file that path leads to, also one that is not there: a

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -281,6 +282,77 @@ esac`)
 	}
 	if got := w.read("home/.docker/config.json"); got != `{"credsStore": "box"}` {
 		t.Errorf("the file of a helper that fails: %s", got)
+	}
+}
+
+// TestKilledLogin: what a login left that was killed has a password in it.
+func TestKilledLogin(t *testing.T) {
+	w := newWorld(t)
+	w.write("home/.docker/config.json", "{}")
+	for name, do := range map[string]func() error{
+		"store": func() error {
+			_, err := w.files().Store(t.Context(), "r.example", Auth{Username: "u", Password: "p"})
+			return err
+		},
+		"erase": func() error { _, err := w.files().Erase(t.Context(), "other.example"); return err },
+	} {
+		w.write("home/.docker/config.json.berth-new", `{"auths": {"r.ex`)
+		if err := do(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if names, err := os.ReadDir(w.path("home/.docker")); err != nil || len(names) != 1 {
+			t.Errorf("%s: %v, %v", name, names, err)
+		}
+	}
+}
+
+// TestOwnerStays: root changes a user's file, and it stays the user's.
+func TestOwnerStays(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root to make another user's file")
+	}
+	w := newWorld(t)
+	path := w.write("home/.docker/config.json", "{}")
+	if err := os.Chown(path, 4242, 4343); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.files().Store(t.Context(), "r.example", Auth{Username: "u", Password: "p"}); err != nil {
+		t.Fatal(err)
+	}
+	var st syscall.Stat_t
+	if err := syscall.Stat(path, &st); err != nil || st.Uid != 4242 || st.Gid != 4343 || st.Mode&0o777 != 0o600 {
+		t.Errorf("owner %d:%d, mode %o, %v", st.Uid, st.Gid, st.Mode, err)
+	}
+}
+
+// TestFullDisk: the old file is there and nothing beside it.
+func TestFullDisk(t *testing.T) {
+	w := newWorld(t)
+	path := w.write("home/.docker/config.json", `{"auths": {}}`)
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	// A write beyond the limit fails with EFBIG, as one to a full disk does with
+	// ENOSPC; the signal beside it is Go's to ignore.
+	signal.Ignore(syscall.SIGXFSZ)
+	defer signal.Reset(syscall.SIGXFSZ)
+	small := syscall.Rlimit{Cur: 20, Max: limit.Max}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &small); err != nil {
+		t.Fatal(err)
+	}
+	_, err := w.files().Store(t.Context(), "r.example", Auth{Username: "u", Password: "p"})
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if !errors.Is(err, syscall.EFBIG) {
+		t.Errorf("got %v", err)
+	}
+	if got := w.read("home/.docker/config.json"); got != `{"auths": {}}` {
+		t.Errorf("%s became %s", path, got)
+	}
+	if names, err := os.ReadDir(w.path("home/.docker")); err != nil || len(names) != 1 {
+		t.Errorf("beside it: %v, %v", names, err)
 	}
 }
 
