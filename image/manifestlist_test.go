@@ -2,36 +2,14 @@ package image
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 )
-
-func (f *fakeTarget) Manifest(_ context.Context, ref Reference) (Descriptor, []byte, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	b, ok := f.manifests[ref.Familiar()]
-	if !ok {
-		return Descriptor{}, nil, fs.ErrNotExist
-	}
-	return Descriptor{MediaType: f.types[ref.Familiar()], Digest: digestBytes(b), Size: int64(len(b))}, b, nil
-}
-
-func (f *fakeTarget) Blob(_ context.Context, ref Reference, blob Descriptor, offset int64) (io.ReadCloser, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	b, ok := f.blobs[ref.Path+"@"+string(blob.Digest)]
-	if !ok {
-		return nil, fs.ErrNotExist
-	}
-	return io.NopCloser(bytes.NewReader(b[offset:])), nil
-}
 
 // pushedImage has an image of two layers in the fake registry.
 func pushedImage(t *testing.T, s *Store, f *fakeTarget, name string) {
