@@ -170,10 +170,15 @@ func TestInsecureRegistry(t *testing.T) {
 			if _, err := fetch(t, c, named(t, s, "app:v1"), made.Layers[0], 0); err != nil {
 				t.Fatal(err)
 			}
+			// That another scheme could be tried is no reason not to try this one again.
+			s.Fail(faultregistry.Fault{Do: faultregistry.Status(503, ""), Times: 2})
+			if _, _, err := client(t, nil, insecure(t, s)...).Manifest(t.Context(), named(t, s, "app:v1")); err != nil {
+				t.Fatal(err)
+			}
 			// A refusal is the registry's, whichever scheme it came by.
 			_, _, err := c.Manifest(t.Context(), named(t, s, "app:v2"))
 			wantError(t, err, ErrNotFound)
-			if n := s.Count("", ""); n != 5 {
+			if n := s.Count("", ""); n != 8 {
 				t.Errorf("%d requests", n)
 			}
 		})

@@ -28,47 +28,57 @@ func pingRequest() request { return request{method: http.MethodGet, path: "/v2/"
 // The error matches ErrUnauthorized when it does not take it.
 func (c *Client) Login(ctx context.Context, host string, auth credentials.Auth) (identityToken string, err error) {
 	err = c.each(ctx, image.Reference{Domain: host}, direct, func(at *endpoint) error {
-		identityToken, err = c.loginAt(ctx, at, auth)
-		return err
+		r := pingRequest()
+		return c.retry(ctx, c.triesOf(at, &r), func() error {
+			identityToken, err = c.loginAt(ctx, at, auth)
+			return err
+		})
 	})
 	return identityToken, err
 }
 
 // loginAt asks without credentials first, to learn which ones are wanted, and
 // keeps nothing of what it learns.
-func (c *Client) loginAt(ctx context.Context, at *endpoint, auth credentials.Auth) (string, error) {
+func (c *Client) loginAt(ctx context.Context, at *endpoint, auth credentials.Auth) (identityToken string, err error) {
 	r := pingRequest()
-	r.accept = []int{http.StatusUnauthorized}
-	var resp *http.Response
-	err := c.retry(ctx, c.config.Retry.Tries, func() error {
-		answer, err := c.exchange(ctx, at.origin, &r, at.base, "") //nolint:bodyclose // discard and refusalOf do
-		if err == nil {
-			resp, err = r.judge(answer) //nolint:bodyclose // discard and refusalOf do
-		}
-		return err
-	})
+	wanted, err := c.challengeOf(ctx, at, r)
+	if err != nil || wanted == nil {
+		return "", err
+	}
+	authorization, identity, err := c.credential(ctx, at, wanted, auth)
 	if err != nil {
 		return "", err
 	}
-	if resp.StatusCode != http.StatusUnauthorized {
-		discard(resp)
-		return "", nil
-	}
-	refusal := refusalOf(resp)
-	authorization, identity, err := c.credential(ctx, at, refusal, auth)
-	if err != nil {
-		return "", err
-	}
-	r.accept = nil
-	resp, err = c.exchange(ctx, at.origin, &r, at.base, authorization)
+	resp, err := c.exchange(ctx, at.origin, &r, at.base, authorization) //nolint:bodyclose // discard does
 	if err == nil {
-		resp, err = r.judge(resp)
+		resp, err = r.judge(resp) //nolint:bodyclose // discard does
 	}
 	if err != nil {
 		return "", fmt.Errorf("login attempt to %s/v2/: %w", shown(at.base), err)
 	}
 	discard(resp)
 	return identity, nil
+}
+
+// challengeOf is what a registry says to nobody, nil when it lets everyone in.
+func (c *Client) challengeOf(ctx context.Context, at *endpoint, r request) (*refusal, error) {
+	r.accept = []int{http.StatusUnauthorized}
+	resp, err := c.exchange(ctx, at.origin, &r, at.base, "") //nolint:bodyclose // discard and refusalOf do
+	if err == nil {
+		resp, err = r.judge(resp) //nolint:bodyclose // discard and refusalOf do
+	}
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case resp.StatusCode != http.StatusUnauthorized:
+		discard(resp)
+		return nil, nil
+	case !sameOrigin(resp.Request.URL, at.base):
+		// Another host was led to, and would get the credentials by its challenge.
+		return nil, errorOf(resp)
+	}
+	return refusalOf(resp), nil
 }
 
 // credential makes the Authorization that a refusal asks for out of auth.

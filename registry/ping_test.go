@@ -83,11 +83,16 @@ func failing(do faultregistry.Behaviour) func(*faultregistry.Server, *faultregis
 // TestLoginRedirects: nor does a login follow to another host.
 func TestLoginRedirects(t *testing.T) {
 	s, thief := faultregistry.New(t), faultregistry.New(t)
-	thief.Challenge(`Basic realm="x"`)
 	s.Fail(faultregistry.Fault{Do: faultregistry.Redirect(307, thief.URL)})
-	_, err := client(t, nil, placeAt(t, s)).Login(t.Context(), s.Host, credentials.Auth{Username: "ann", Password: "secret"})
-	wantError(t, err, nil)
+	for _, challenge := range []string{`Basic realm="x"`, `Bearer realm="` + thief.URL + `/token"`} {
+		thief.Challenge(challenge)
+		_, err := client(t, nil, placeAt(t, s)).Login(t.Context(), s.Host, credentials.Auth{Username: "ann", Password: "secret"})
+		wantError(t, err, ErrUnauthorized)
+	}
 	thief.NoSecrets(t, "secret")
+	if n := thief.Count("", "/token"); n != 0 {
+		t.Errorf("%d requests for tokens", n)
+	}
 }
 
 func TestPing(t *testing.T) {

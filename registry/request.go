@@ -81,16 +81,17 @@ func (c *Client) read(ctx context.Context, at *endpoint, r request, limit int64)
 	return got, err
 }
 
-// triesOf is how often a request is made of an endpoint: where there is another to
-// ask, that is better than to wait.
-func (c *Client) triesOf(at *endpoint, r *request) int {
-	// A registry that has answered before is not left for another place, wherever in
-	// the list it is.
-	elsewhere := !at.last && (at.mirror || !at.answered.Load())
-	if r.once || elsewhere {
-		return 1
+// triesOf is how often a request is made of an endpoint: once where there is
+// another to ask, which is better than to wait. A registry that has answered has
+// no other, only another scheme.
+func (c *Client) triesOf(at *endpoint, r *request) func() int {
+	once := r.once
+	return func() int {
+		if once || !at.last && (at.mirror || !at.answered.Load()) {
+			return 1
+		}
+		return c.config.Retry.Tries
 	}
-	return c.config.Retry.Tries
 }
 
 // maxAnswers is how often one try may answer a refusal for want of credentials:

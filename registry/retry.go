@@ -13,11 +13,12 @@ import (
 	"time"
 )
 
-// retry calls do up to tries times, as long as it fails for now only.
-func (c *Client) retry(ctx context.Context, tries int, do func() error) error {
+// retry calls do as long as it fails for now only, up to as many times as tries
+// says after a failure.
+func (c *Client) retry(ctx context.Context, tries func() int, do func() error) error {
 	for try := 1; ; try++ {
 		err := do()
-		if err == nil || try >= tries || !temporary(err) {
+		if err == nil || try >= tries() || !temporary(err) {
 			return err
 		}
 		if !c.pause(ctx, try, err) {

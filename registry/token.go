@@ -43,29 +43,25 @@ type tokenAnswer struct {
 
 // fetchToken asks the token server that a registry names: with an identity token
 // by POST (OAuth 2), else by GET, which all of them know. A server that does not
-// know POST is asked by GET where there is a password.
+// know POST is asked by GET where there is a password. What fails for now is for
+// the request to repeat that needs the token.
 func (c *Client) fetchToken(ctx context.Context, at *endpoint, t tokenRequest) (tokenAnswer, error) {
 	server, err := at.tokenServer(t.realm)
 	if err != nil {
 		return tokenAnswer{}, err
 	}
-	var got tokenAnswer
-	err = c.retry(ctx, c.config.Retry.Tries, func() error {
-		var err error
-		if t.user.IdentityToken == "" {
-			got, err = c.askByGet(ctx, at.origin, server, t)
-			if t.offline && errors.Is(err, ErrUnsupported) {
-				got, err = c.askByPost(ctx, at.origin, server, t)
-			}
-			return err
+	if t.user.IdentityToken == "" {
+		got, err := c.askByGet(ctx, at.origin, server, t)
+		if t.offline && errors.Is(err, ErrUnsupported) {
+			return c.askByPost(ctx, at.origin, server, t)
 		}
-		got, err = c.askByPost(ctx, at.origin, server, t)
-		if hasPassword := t.user.Username != "" && t.user.Password != ""; hasPassword &&
-			(errors.Is(err, ErrUnsupported) || errors.Is(err, ErrNotFound)) {
-			got, err = c.askByGet(ctx, at.origin, server, t)
-		}
-		return err
-	})
+		return got, err
+	}
+	got, err := c.askByPost(ctx, at.origin, server, t)
+	if hasPassword := t.user.Username != "" && t.user.Password != ""; hasPassword &&
+		(errors.Is(err, ErrUnsupported) || errors.Is(err, ErrNotFound)) {
+		return c.askByGet(ctx, at.origin, server, t)
+	}
 	return got, err
 }
 
