@@ -126,7 +126,7 @@ func spoolBundle(ctx context.Context, r io.Reader, limits Limits, spool func() (
 	if err != nil {
 		return bundle{}, fmt.Errorf("read archive: %w", err)
 	}
-	inflated, err := decompress(br, kind)
+	inflated, err := decompress(br, kind, wideWindow)
 	if err != nil {
 		return bundle{}, err
 	}

@@ -130,7 +130,7 @@ func (c *checker) compareTree(ctx context.Context, l *checkedLayer) (archive.Ver
 	if err != nil {
 		return archive.Verified{}, "", err
 	}
-	plainTar, err := decompress(br, kind)
+	plainTar, err := decompress(br, kind, wideWindow)
 	if err != nil {
 		return archive.Verified{}, "", err
 	}

@@ -124,7 +124,7 @@ func (c *commits) batch(ctx context.Context, batch []*commitWait) {
 	}
 	for _, w := range batch {
 		if err == nil {
-			w.result <- c.place(w.landing)
+			w.result <- c.place(ctx, w.landing)
 		} else {
 			w.result <- err
 		}
@@ -171,12 +171,16 @@ func (s *Store) syncAll() error {
 }
 
 // place renames one landing into place. The folders are synced when an index is
-// about to name what is in them.
-func (c *commits) place(l landing) error {
+// about to name what is in them. Of an image that will not be, the blobs are kept
+// for the next try, which makes trees of them.
+func (c *commits) place(ctx context.Context, l landing) error {
 	if l.part != nil {
 		if err := c.store.placeBlob(l.part); err != nil {
 			return err
 		}
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	if l.stage == nil || c.store.hasTree(l.chain) {
 		return nil

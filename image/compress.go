@@ -24,9 +24,13 @@ const (
 	xzipped
 )
 
-// zstdWindow bounds the memory one zstd stream may ask for, in bytes. It is the
-// largest window that zstd's own command line decodes without being told to.
-const zstdWindow = 128 << 20
+// Bounds of the memory that one zstd stream may ask for, in bytes. The wide one is
+// the largest window that zstd's own command line decodes without being told to;
+// what builds images stays below the usual one.
+const (
+	wideWindow  = 128 << 20
+	usualWindow = 16 << 20
+)
 
 // detectCompression looks at the first bytes of r without consuming them. What
 // it does not know is taken for a plain tar, whose reader then judges it.
@@ -52,9 +56,9 @@ func detectCompression(r *bufio.Reader) (compression, error) {
 	return plain, nil
 }
 
-// decompress returns the tar inside r. The caller closes the result, which does
-// not close r.
-func decompress(r io.Reader, kind compression) (io.ReadCloser, error) {
+// decompress returns the tar inside r, whose zstd frames may have windows of so many
+// bytes. The caller closes the result, which does not close r.
+func decompress(r io.Reader, kind compression, window uint64) (io.ReadCloser, error) {
 	switch kind {
 	case gzipped:
 		z, err := inflate.NewReader(r)
@@ -65,7 +69,7 @@ func decompress(r io.Reader, kind compression) (io.ReadCloser, error) {
 	case zstandard:
 		// One goroutine: berth overlaps at the level of the whole pipeline, and a
 		// start of berth must not pay for workers.
-		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(zstdWindow))
+		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(window))
 		if err != nil {
 			return nil, fmt.Errorf("read zstd: %w", err)
 		}
@@ -101,5 +105,5 @@ func Decompress(r io.Reader) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read archive: %w", err)
 	}
-	return decompress(br, kind)
+	return decompress(br, kind, wideWindow)
 }

@@ -1,13 +1,16 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"slices"
 	"sync"
 
+	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
 )
 
@@ -42,6 +45,8 @@ func (p *pull) jobs() []job {
 func (p *pull) fetch(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	p.seats, p.wide = make(chan struct{}, cmp.Or(p.concurrency, pullConcurrency)), make(chan struct{}, 1)
+	p.commits = newCommits(p.store)
 	var wg sync.WaitGroup
 	start := func(work func() error) {
 		p.commits.work(1)
@@ -161,17 +166,21 @@ func (p *pull) layer(ctx context.Context, j job) error {
 		return err
 	}
 	defer func() { part.close() }()
-	stored, worked := p.store.hasBlob(j.blob.Digest, j.blob.Size), false
+	stored, worked, window := p.store.hasBlob(j.blob.Digest, j.blob.Size), false, uint64(usualWindow)
 	for {
 		missing := p.missing(j)
 		if stored && len(missing) == 0 {
 			break
 		}
-		l := layerFetch{pull: p, job: j, part: part, stored: stored}
+		l := layerFetch{pull: p, job: j, part: part, stored: stored, window: window}
 		if len(missing) > 0 {
 			l.place = &missing[0]
 		}
 		err := l.run(ctx)
+		if errors.Is(err, zstd.ErrWindowSizeExceeded) && window != wideWindow {
+			window = wideWindow
+			continue
+		}
 		if errors.Is(err, errAgain) {
 			// What was stored and is damaged gives way to what comes.
 			part.close()
@@ -218,15 +227,24 @@ type layerFetch struct {
 	place *place
 	// resumed is how many bytes of an earlier try are used.
 	resumed int64
+	// window bounds what a zstd stream may ask for. What asks for more than usual is
+	// read again, one at a time.
+	window uint64
 }
 
 // run fetches or reads the blob, unpacks it, and commits both. The error is
 // errAgain when what this store had of the blob is damaged.
 func (l *layerFetch) run(ctx context.Context) error {
-	select {
-	case l.seats <- struct{}{}:
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	if err := seat(ctx, l.seats); err != nil {
+		return err
+	}
+	if l.window == wideWindow {
+		if err := seat(ctx, l.wide); err != nil {
+			<-l.seats
+			return err
+		}
+		// The next one would come on top of this one's memory.
+		defer func() { debug.FreeOSMemory(); <-l.wide }()
 	}
 	ready, err := l.receive(ctx)
 	<-l.seats
@@ -239,13 +257,23 @@ func (l *layerFetch) run(ctx context.Context) error {
 	return err
 }
 
+// seat takes one of the places that there are.
+func seat(ctx context.Context, seats chan<- struct{}) error {
+	select {
+	case seats <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 func (l *layerFetch) receive(ctx context.Context) (ready landing, err error) {
 	in, err := l.open(ctx)
 	if err != nil {
 		return ready, err
 	}
 	defer in.close()
-	g := &ingest{source: in.r, abort: in.close, arrived: func() { l.tell(l.job, StageExtracting, l.job.blob.Size) }}
+	g := &ingest{source: in.r, abort: in.close, window: l.window, arrived: func() { l.tell(l.job, StageExtracting, l.job.blob.Size) }}
 	if !l.stored {
 		ready.part = l.part
 	}
@@ -276,7 +304,7 @@ func (l *layerFetch) judge(ctx context.Context, g *ingest, err error) error {
 	case err == nil && l.place != nil && g.diffID != l.place.diffID:
 		err = fmt.Errorf("tar has diff-id %s, the image says %s: %w", g.diffID, l.place.diffID, ErrCorrupt)
 		return errors.Join(err, l.part.restart())
-	case err == nil || isLocal(err):
+	case err == nil || isLocal(err), errors.Is(err, zstd.ErrWindowSizeExceeded) && l.window != wideWindow:
 		return err
 	default:
 		// Nobody will want to go on with this one.

@@ -22,6 +22,8 @@ type ingest struct {
 	// tree is the empty directory that the layer is unpacked into.
 	tree   *os.File
 	limits Limits
+	// window bounds what a zstd stream may ask for.
+	window uint64
 	// abort, when set, ends a blocked read of the source.
 	abort func()
 	// arrived, when set, is called once all of the source has been read.
@@ -146,7 +148,7 @@ func (g *ingest) storing(h *countingHash) []io.Writer {
 func (g *ingest) unpack(ctx context.Context, raw io.Reader, kind compression, taps []io.Writer) error {
 	counted := &countingReader{r: raw}
 	br := bufio.NewReader(counted)
-	inflated, err := decompress(br, kind)
+	inflated, err := decompress(br, kind, g.window)
 	if err != nil {
 		return err
 	}

@@ -92,7 +92,7 @@ func (st *stage) receive(ctx context.Context, r io.Reader, limits Limits) error 
 		return err
 	}
 	defer blob.Close()
-	g := &ingest{source: r, keep: blob}
+	g := &ingest{source: r, keep: blob, window: wideWindow}
 	if err := st.unpack(ctx, g, limits); err != nil {
 		return err
 	}

@@ -145,7 +145,7 @@ func (l *load) addItem(ctx context.Context, item *loadItem) error {
 	item.pull = &pull{
 		store: l.store, src: l, ref: Reference{Digest: item.desc.Digest}, platform: l.Platform,
 		asked: l.asked(), verb: "load", subject: item.subject(),
-		limits: l.Limits, progress: l.Progress, seats: make(chan struct{}, pullConcurrency), commits: &commits{store: l.store},
+		limits: l.Limits, progress: l.Progress,
 	}
 	if !item.pull.asked {
 		item.pull.platform = hostPlatform()

@@ -1,7 +1,6 @@
 package image
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,7 +55,7 @@ type Pulled struct {
 func (s *Store) Pull(ctx context.Context, src Source, ref Reference, o PullOptions) (Pulled, error) {
 	p := &pull{
 		store: s, src: src, ref: ref, verb: "pull", subject: ref.Familiar(), platform: o.Platform, asked: o.Platform.OS != "" || o.Platform.Architecture != "",
-		limits: o.Limits.OrDefaults(), progress: o.Progress,
+		limits: o.Limits.OrDefaults(), progress: o.Progress, concurrency: o.Concurrency,
 	}
 	if !p.asked {
 		p.platform = hostPlatform()
@@ -76,8 +75,6 @@ func (s *Store) Pull(ctx context.Context, src Source, ref Reference, o PullOptio
 	if err := s.sweep(); err != nil {
 		return Pulled{}, err
 	}
-	p.seats = make(chan struct{}, cmp.Or(o.Concurrency, pullConcurrency))
-	p.commits = newCommits(s)
 	for range maxRepairs {
 		if err := p.fetch(ctx); err != nil {
 			return Pulled{}, err
@@ -103,6 +100,8 @@ type pull struct {
 	asked    bool
 	limits   Limits
 	progress func(Progress)
+	// concurrency is how many layers travel at once, 0 for the default.
+	concurrency int
 	// verb and subject are what errors call this: "pull" or "load", and the image.
 	verb, subject string
 
@@ -117,7 +116,9 @@ type pull struct {
 	config     ImageConfig
 
 	// seats are held while a layer travels or is unpacked.
-	seats   chan struct{}
+	seats chan struct{}
+	// wide is held while a layer is unpacked that needs much memory.
+	wide    chan struct{}
 	commits *commits
 }
 

@@ -3,14 +3,19 @@ package image
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/klauspost/compress/zstd"
 )
 
 // memorySource is a registry in memory that counts what it is asked for.
@@ -240,3 +245,87 @@ func TestPullGoesOn(t *testing.T) {
 type brokenReader struct{}
 
 func (brokenReader) Read([]byte) (int, error) { return 0, fmt.Errorf("cable cut") }
+
+// TestPullFormats: what a layer is packed in is told by its first bytes, whatever
+// surrounds the tar.
+func TestPullFormats(t *testing.T) {
+	needRoot(t)
+	content := makeTar(t, file("a", "A"), file(".no.prefetch.landmark", "\xf6"), file("stargz.index.json", "{}"))
+	skippable := func(text string) []byte {
+		return append(binary.LittleEndian.AppendUint32([]byte{0x53, 0x2a, 0x4d, 0x18}, uint32(len(text))), text...)
+	}
+	half := len(content) / 2
+	long := makeTar(t, file("a", "A"), file("big", strings.Repeat("0123456789", 4<<20)))
+	for name, tt := range map[string]struct {
+		packed, content []byte
+	}{
+		"plain": {content, content}, "gzip": {gzipBytes(t, content), content}, "zstd": {zstdBytes(t, content), content},
+		"several gzip members":    {slices.Concat(gzipBytes(t, content[:half]), gzipBytes(t, nil), gzipBytes(t, content[half:]), gzipBytes(t, nil)), content},
+		"gzip with padding":       {append(gzipBytes(t, content), make([]byte, 700)...), content},
+		"zstd:chunked":            {slices.Concat(skippable("first"), zstdBytes(t, content[:half]), zstdBytes(t, content[half:]), skippable("table of contents"), skippable("footer")), content},
+		"zstd with a wide window": {zstdBytes(t, long, zstd.WithWindowSize(32<<20), zstd.WithSingleSegment(false)), long},
+		"tar with much padding":   {gzipBytes(t, append(bytes.Clone(content), make([]byte, 100_000)...)), append(bytes.Clone(content), make([]byte, 100_000)...)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, src := testStore(t), newMemorySource()
+			layer := src.blob(tt.packed)
+			layer.MediaType = MediaTypeLayer
+			src.finish(t, "latest", Manifest{SchemaVersion: 2, MediaType: MediaTypeManifest, Layers: []Descriptor{layer}},
+				ImageConfig{OS: "linux", Architecture: "amd64", RootFS: RootFS{DiffIDs: []Digest{digestBytes(tt.content)}}})
+			p := mustPull(t, s, src, "app")
+			if b, err := os.ReadFile(p.Image.Layers[0] + "/a"); err != nil || string(b) != "A" {
+				t.Errorf("a = %q, %v", b, err)
+			}
+			// The table of contents of eStargz is a file like any other, as for docker.
+			if _, err := os.Stat(p.Image.Layers[0] + "/stargz.index.json"); err != nil && len(tt.content) == len(content) {
+				t.Error(err)
+			}
+			checkStore(t, s, true)
+		})
+	}
+}
+
+// TestPullTells follows the events of each blob.
+func TestPullTells(t *testing.T) {
+	needRoot(t)
+	s, src := testStore(t), newMemorySource()
+	big := make([]byte, 600_000)
+	random := rand.NewChaCha8([32]byte{})
+	random.Read(big)
+	src.image(t, "latest", makeTar(t, file("a", string(big))), makeTar(t), makeTar(t))
+	var mu sync.Mutex
+	told := map[Digest][]Progress{}
+	tell := func(p Progress) {
+		mu.Lock()
+		defer mu.Unlock()
+		told[p.Blob] = append(told[p.Blob], p)
+	}
+	if _, err := s.Pull(t.Context(), src, mustReference(t, "app"), PullOptions{Progress: tell}); err != nil {
+		t.Fatal(err)
+	}
+	if len(told) != 2 {
+		t.Errorf("told of %d blobs, the empty layer is there twice", len(told))
+	}
+	for d, list := range told {
+		var done int64
+		for i, p := range list {
+			if i > 0 && p.Stage < list[i-1].Stage || p.Stage == StageDownloading && p.Done < done || p.Total != int64(len(src.blobs[d])) {
+				t.Errorf("blob %s: %+v", d, list)
+			}
+			done = p.Done
+		}
+		if list[0].Stage != StageWaiting || list[len(list)-1].Stage != StageDone || len(list) > 8+len(src.blobs[d])/(64<<10) {
+			t.Errorf("blob %s: %+v", d, list)
+		}
+	}
+	src.image(t, "more", makeTar(t, file("a", string(big))), makeTar(t, file("b", "")))
+	told = map[Digest][]Progress{}
+	if _, err := s.Pull(t.Context(), src, mustReference(t, "app:more"), PullOptions{Progress: tell}); err != nil {
+		t.Fatal(err)
+	}
+	for d, list := range told {
+		if last := list[len(list)-1].Stage; len(src.blobs[d]) > 500_000 && last != StageExists {
+			t.Errorf("blob %s: %+v", d, list)
+		}
+	}
+}
