@@ -31,6 +31,8 @@ import (
 	"os"
 
 	"berth/state"
+
+	"golang.org/x/sys/unix"
 )
 
 // Store is the image store of one berth root. It holds no open files and is safe
@@ -119,10 +121,26 @@ func (s *Store) writeIndex(index Index) error {
 		index.Manifests = []Descriptor{}
 	}
 	index = s.withoutNameless(withoutRepeats(index))
-	if err := state.WriteJSON(s.indexPath(), index, state.Durable); err != nil {
+	err := state.WriteJSON(s.indexPath(), index, state.Durable)
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		// Who removes an image to have room again must not need some for it.
+		s.makeRoom()
+		err = state.WriteJSON(s.indexPath(), index, state.Durable)
+	}
+	if err != nil {
 		return err
 	}
 	return s.dropRecords()
+}
+
+// makeRoom gives up what can be made again at any time. Nobody minds when that
+// fails.
+func (s *Store) makeRoom() {
+	_ = s.dropRecords()
+	filters, _ := readDir(s.dirs.Cache() + "/seccomp")
+	for _, f := range filters {
+		_ = os.Remove(s.dirs.Cache() + "/seccomp/" + f.Name())
+	}
 }
 
 // readBlob returns a small verified blob, such as a manifest or a config.
