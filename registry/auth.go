@@ -25,6 +25,8 @@ type authorizer struct {
 	mu sync.Mutex
 	// way is the challenge that was answered last; the zero value before that.
 	way challenge
+	// open: the registry lets everyone in.
+	open bool
 	// tokens are by their scopes, joined by spaces.
 	tokens map[string]token
 	// users are by repository.
@@ -96,10 +98,56 @@ func (c *Client) authorization(ctx context.Context, at *endpoint, scopes []strin
 	return value, way.scheme == "bearer", err
 }
 
-// refusal is a 401 of the registry itself.
+// refusal is a 401 of the registry itself, not of a host that it leads to.
 type refusal struct {
 	err        *Error
 	challenges []challenge
+}
+
+// refusal tells whether resp, the answer to r, asks for credentials other than
+// authorization, and closes it then.
+func (c *Client) refusal(ctx context.Context, at *endpoint, r *request, resp *http.Response, authorization string) *refusal {
+	switch {
+	case !sameOrigin(resp.Request.URL, at.base):
+		return nil
+	case resp.StatusCode == http.StatusUnauthorized:
+		return refusalOf(resp)
+	case !r.hidden(resp.StatusCode), authorization != "", at.auth.isOpen():
+		return nil
+	}
+	// Registries that let nobody in particular see a part of what they have hide
+	// the rest. Whoever has a login wants to see it: docker asks for the challenge
+	// before anything else.
+	if user, err := c.user(ctx, at); err != nil || user == (credentials.Auth{}) {
+		return nil
+	}
+	wanted, err := c.challengeOf(ctx, at)
+	if err != nil || wanted == nil {
+		at.auth.setOpen()
+		return nil
+	}
+	discard(resp)
+	return wanted
+}
+
+// hidden tells whether a status may mean that r is not for everyone. What is
+// written has a challenge where that is so.
+func (r *request) hidden(status int) bool {
+	reads := (r.method == http.MethodGet || r.method == http.MethodHead) && len(r.scopes) > 0 && r.location == nil
+	return reads && (status == http.StatusNotFound || status == http.StatusForbidden) && !slices.Contains(r.accept, status)
+}
+
+// isOpen tells that the registry was asked for a challenge and had none.
+func (a *authorizer) isOpen() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.open
+}
+
+func (a *authorizer) setOpen() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.open = true
 }
 
 // refusalOf reads a 401, and closes it.

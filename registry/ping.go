@@ -40,8 +40,7 @@ func (c *Client) Login(ctx context.Context, host string, auth credentials.Auth) 
 // loginAt asks without credentials first, to learn which ones are wanted, and
 // keeps nothing of what it learns.
 func (c *Client) loginAt(ctx context.Context, at *endpoint, auth credentials.Auth) (identityToken string, err error) {
-	r := pingRequest()
-	wanted, err := c.challengeOf(ctx, at, r)
+	wanted, err := c.challengeOf(ctx, at)
 	if err != nil || wanted == nil {
 		return "", err
 	}
@@ -49,6 +48,7 @@ func (c *Client) loginAt(ctx context.Context, at *endpoint, auth credentials.Aut
 	if err != nil {
 		return "", err
 	}
+	r := pingRequest()
 	resp, err := c.exchange(ctx, at.origin, &r, at.base, authorization) //nolint:bodyclose // discard does
 	if err == nil {
 		resp, err = r.judge(resp) //nolint:bodyclose // discard does
@@ -61,7 +61,8 @@ func (c *Client) loginAt(ctx context.Context, at *endpoint, auth credentials.Aut
 }
 
 // challengeOf is what a registry says to nobody, nil when it lets everyone in.
-func (c *Client) challengeOf(ctx context.Context, at *endpoint, r request) (*refusal, error) {
+func (c *Client) challengeOf(ctx context.Context, at *endpoint) (*refusal, error) {
+	r := pingRequest()
 	r.accept = []int{http.StatusUnauthorized}
 	resp, err := c.exchange(ctx, at.origin, &r, at.base, "") //nolint:bodyclose // discard and refusalOf do
 	if err == nil {

@@ -193,4 +193,3 @@ func pushClient(t *testing.T, sites ...*pushSite) *Client {
 }
 
 func pushRef() image.Reference { return image.Reference{Domain: "reg", Path: "team/app", Tag: "1"} }
-

@@ -112,13 +112,13 @@ func (c *Client) authorized(ctx context.Context, at *endpoint, r *request) (*htt
 		if err != nil {
 			return nil, err
 		}
-		if resp.StatusCode != http.StatusUnauthorized || !sameOrigin(resp.Request.URL, at.base) {
+		refusal := c.refusal(ctx, at, r, resp, authorization)
+		if refusal == nil {
 			if len(scopes) > len(r.scopes) {
 				at.auth.share(scopes, r.scopes)
 			}
 			return r.judge(resp)
 		}
-		refusal := refusalOf(resp)
 		wider := refusal.widen(scopes)
 		if answers == maxAnswers || fresh && len(wider) == len(scopes) {
 			return nil, refusal.err

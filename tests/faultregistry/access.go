@@ -46,8 +46,29 @@ func (s *Server) WantBasic(user, password string) {
 	})
 }
 
+// Hide answers with a status, and no challenge, whoever comes without credentials
+// for a path with this part. It is for after the other kinds of gates.
+func (s *Server) Hide(part string, status int) {
+	s.mu.Lock()
+	gate := s.gate
+	s.mu.Unlock()
+	s.setGate(func(r *http.Request) *refusal {
+		if strings.Contains(r.URL.Path, part) && r.Header.Get("Authorization") == "" {
+			return &refusal{status: status, code: "DENIED"}
+		}
+		return gate(r)
+	})
+}
+
 // WantToken lets in who has a token of server's for what is asked.
-func (s *Server) WantToken(server *TokenServer) {
+func (s *Server) WantToken(server *TokenServer) { s.wantToken(server, scopeOf) }
+
+// WantTokenFor lets in who has a token for a scope, whatever is asked.
+func (s *Server) WantTokenFor(server *TokenServer, scope string) {
+	s.wantToken(server, func(*http.Request) string { return scope })
+}
+
+func (s *Server) wantToken(server *TokenServer, scopeOf func(*http.Request) string) {
 	s.setGate(func(r *http.Request) *refusal {
 		scope := scopeOf(r)
 		challenge := fmt.Sprintf(`Bearer realm="%s/token",service="registry"`, server.URL)
