@@ -121,4 +121,3 @@ func (f *fakeTarget) Blob(_ context.Context, ref Reference, blob Descriptor, off
 	}
 	return io.NopCloser(bytes.NewReader(b[offset:])), nil
 }
-
