@@ -91,6 +91,7 @@ func containerdScenarios() []scenario {
 			pid := taskPid(t, c, id)
 			expectCgroup(t, pid, "memory", "memory.limit_in_bytes", "memory.max", "67108864")
 		}},
+		{"registry", containerdRegistry},
 		{"oom", func(t *testing.T, c *caller, id string) {
 			c.fails(t, 137, "", "run", "--rm", "--memory-limit", "33554432", image, id, "sh", "-c", hog)
 		}},

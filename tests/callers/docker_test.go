@@ -68,6 +68,7 @@ func dockerScenarios() []scenario {
 		{"docker-version", func(t *testing.T, c *caller, _ string) {
 			c.says(t, `Runtimes:.* berth`, "info")
 		}},
+		{"registry", dockerRegistry},
 		{"events", func(t *testing.T, c *caller, id string) {
 			since := c.ok(t, "info", "-f", "{{.SystemTime}}")
 			c.ok(t, "run", "-d", "--name", id, "busy", "sleep", "1000")
