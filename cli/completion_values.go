@@ -40,6 +40,8 @@ const (
 	// plannedCommand is what explain takes.
 	plannedCommand
 	shellName
+	// knownRegistry is one that there is a login for.
+	knownRegistry
 )
 
 // operandsOf returns what a command's words name. A row that does not say so has
@@ -91,7 +93,7 @@ func (c *completer) object(ctx context.Context, kind operand, lead, cur string) 
 	switch kind {
 	case anyContainer, runningContainer, liveContainer, pausedContainer, stoppedContainer:
 		c.containers(ctx, kind, lead, lead+cur)
-	case anyImage, manifestList:
+	case anyImage, manifestList, knownRegistry:
 		c.stored(kind, lead, lead+cur)
 	case anyObject:
 		c.containers(ctx, anyContainer, lead, lead+cur)
@@ -189,17 +191,22 @@ func inState(kind operand, status container.Status) bool {
 	return true
 }
 
-// images offers names of images; the tag latest goes without saying until
-// somebody begins to type a tag.
-// stored offers what lies in the store besides containers.
+// stored offers what is kept besides containers.
 func (c *completer) stored(kind operand, lead, cur string) {
-	if kind == manifestList {
+	switch kind {
+	case manifestList:
 		c.manifestLists(lead, cur)
-		return
+	case knownRegistry:
+		for _, name := range c.logins("").Registries() {
+			c.add(cur, lead+name, "")
+		}
+	default:
+		c.images(lead, cur)
 	}
-	c.images(lead, cur)
 }
 
+// images offers names of images; the tag latest goes without saying until
+// somebody begins to type a tag.
 func (c *completer) images(lead, cur string) {
 	b, err := c.open()
 	if err != nil {

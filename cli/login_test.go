@@ -218,6 +218,17 @@ func TestLogout(t *testing.T) {
 	prints(t, "stderr", r.err, "WARNING: DOCKER_AUTH_CONFIG is set and takes precedence. Unset DOCKER_AUTH_CONFIG to restore the CLI auth behaviour.\n")
 }
 
+// TestLoginCompletion: registries that there is a login for.
+func TestLoginCompletion(t *testing.T) {
+	w := loginWorld(t)
+	w.keep(t, `{"auths": {"r.example": {}, "s.example": {}}}`)
+	for line, want := range map[string]string{"logout ": "r.example s.example", "login r": "r.example", "logout r.example ": ""} {
+		if got := strings.Join(w.completed(t, line), " "); got != want {
+			t.Errorf("%q is completed with %q, want %q", line, got, want)
+		}
+	}
+}
+
 // TestGivenLogin: --creds is for the registry of the image, not for its mirrors.
 func TestGivenLogin(t *testing.T) {
 	w := loginWorld(t)

@@ -15,7 +15,7 @@ func logoutCommand() *command {
 		name: "logout", category: categoryImages,
 		args: "[OPTIONS] [SERVER]", short: "Log out from a registry",
 		about: "Logout forgets the login that login keeps for a registry, Docker Hub without a SERVER. It says so where another file still has one, as podman's: such files are read, but not changed.",
-		max:   1, mixed: true, operands: []operand{nothing},
+		max:   1, mixed: true, operands: []operand{knownRegistry},
 		examples: []example{
 			{"Forget the login for one registry.", "berth logout registry.example.com"},
 		},

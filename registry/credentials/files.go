@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -130,6 +131,26 @@ func (f *Files) Get(ctx context.Context, registry, repository string) (Auth, err
 func (f *Files) Where(ctx context.Context, registry string) (string, error) {
 	_, p, err := f.find(ctx, namesOf(registry, ""))
 	return p.path, err
+}
+
+// Registries lists the registries that the files speak of by a name of their own,
+// in order. What cannot be read has none.
+func (f *Files) Registries() []string {
+	var list []string
+	for _, p := range f.places() {
+		file, err := p.read()
+		if err != nil {
+			continue
+		}
+		for key := range file.Auths {
+			list = append(list, Registry(key))
+		}
+		for key := range file.CredHelpers {
+			list = append(list, Registry(key))
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // find looks through all places and says in which one it found something.

@@ -317,3 +317,13 @@ func TestRegistry(t *testing.T) {
 		}
 	}
 }
+
+func TestRegistries(t *testing.T) {
+	w := newWorld(t)
+	w.write("home/.docker/config.json", `{"auths": {"https://index.docker.io/v1/": {}, "r.example/ns": {}, "http://s.example:5000": {}}, "credHelpers": {"a.example": "x"}}`)
+	w.write("run/7/auth.json", login("r.example", "x"))
+	w.write("home/.config/containers/auth.json", "{")
+	if got := strings.Join(w.files().Registries(), " "); got != "a.example docker.io r.example s.example:5000" {
+		t.Errorf("got %s", got)
+	}
+}
