@@ -37,7 +37,11 @@ func (c *Client) Tags(ctx context.Context, ref image.Reference) ([]string, error
 				return false, fmt.Errorf("read tags of %s: %w", ref.FamiliarName(), err)
 			}
 			for _, tag := range page.Tags {
-				tags = append(tags, printable(tag))
+				// It becomes a part of paths, and of the terminal's screen.
+				if named, err := image.ParseNamed(ref.Name() + ":" + tag); err != nil || named.Tag != tag || named.Path != ref.Path {
+					return false, fmt.Errorf("read tags of %s: the registry lists %q, which cannot be one", ref.FamiliarName(), printable(tag))
+				}
+				tags = append(tags, tag)
 			}
 			return true, nil
 		})

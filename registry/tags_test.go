@@ -78,13 +78,17 @@ func TestTagsThatDoNotEnd(t *testing.T) {
 		do   faultregistry.Behaviour
 		want string
 	}{
-		"circle":          {faultregistry.Status(200, `{"tags":["a"]}`, "Link", `</v2/app/tags/list?n=5>; rel="next"`), "leads in a circle"},
-		"another host":    {faultregistry.Status(200, `{"tags":["a"]}`, "Link", `<`+strings.Replace(other.URL, "127.0.0.1", "127.0.0.2", 1)+`/v2/>; rel="next"`), "another host"},
-		"with a user":     {faultregistry.Status(200, `{"tags":["a"]}`, "Link", `<http://a:b@127.0.0.1/>; rel="next"`), "another host"},
-		"no address":      {faultregistry.Status(200, `{"tags":["a"]}`, "Link", `<http://[::1>; rel="next"`), "no usable next page"},
-		"no list":         {faultregistry.Status(200, `<html>`), "read tags of"},
-		"of wrong things": {faultregistry.Status(200, `{"tags":[1]}`), "read tags of"},
-		"endless page":    {endless, "too long"},
+		"circle":           {faultregistry.Status(200, `{"tags":["a"]}`, "Link", `</v2/app/tags/list?n=5>; rel="next"`), "leads in a circle"},
+		"another host":     {faultregistry.Status(200, `{"tags":["a"]}`, "Link", `<`+strings.Replace(other.URL, "127.0.0.1", "127.0.0.2", 1)+`/v2/>; rel="next"`), "another host"},
+		"with a user":      {faultregistry.Status(200, `{"tags":["a"]}`, "Link", `<http://a:b@127.0.0.1/>; rel="next"`), "another host"},
+		"no address":       {faultregistry.Status(200, `{"tags":["a"]}`, "Link", `<http://[::1>; rel="next"`), "no usable next page"},
+		"no list":          {faultregistry.Status(200, `<html>`), "read tags of"},
+		"of wrong things":  {faultregistry.Status(200, `{"tags":[1]}`), "read tags of"},
+		"path for a tag":   {faultregistry.Status(200, `{"tags":["v1","../../etc"]}`), `lists "../../etc", which cannot be one`},
+		"empty tag":        {faultregistry.Status(200, `{"tags":[""]}`), "which cannot be one"},
+		"digest for a tag": {faultregistry.Status(200, `{"tags":["v1@sha256:`+strings.Repeat("0", 64)+`"]}`), "which cannot be one"},
+		"screen for a tag": {faultregistry.Status(200, `{"tags":["\u001b[2J"]}`), `lists "[2J"`},
+		"endless page":     {endless, "too long"},
 		"endless pages": {func(*faultregistry.Server, http.Handler) http.Handler {
 			n := 0
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
