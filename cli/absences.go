@@ -20,10 +20,10 @@ func absences() []absence {
 		build  = "this version builds no images"
 	)
 	return []absence{
-		{"build", build, "buildah or docker; skopeo copy or berth import brings the image in"},
+		{"build", build, "buildah or docker; berth pull or berth load brings the image in"},
 		{"builder", build, ""},
-		{"buildx", build, "buildah or docker; skopeo copy or berth import brings the image in"},
-		{"image build", build, "buildah or docker; skopeo copy or berth import brings the image in"},
+		{"buildx", build, "buildah or docker; berth pull or berth load brings the image in"},
+		{"image build", build, "buildah or docker; berth pull or berth load brings the image in"},
 		{"checkpoint", "berth does not freeze processes to disk", "berth pause and berth unpause stop and continue them"},
 		{"compose", "this version has no compose", "a shell script of berth run -d lines, or systemd units, as in examples/"},
 		{"config", swarm, "-v FILE:PATH:ro gives a container a file"},

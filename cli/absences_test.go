@@ -34,7 +34,7 @@ func TestAbsenceText(t *testing.T) {
 	for args, want := range map[string]string{
 		"secret ls":     "Error: no command \"secret\": berth runs containers on one machine and has no swarm\nhint: instead: -v FILE:PATH:ro gives a container a secret\n\nRun 'berth --help' for more information\n",
 		"swarm init":    "Error: no command \"swarm\": berth runs containers on one machine and has no swarm\n\nRun 'berth --help' for more information\n",
-		"image build x": "Error: no command \"image build\": this version builds no images\nhint: instead: buildah or docker; skopeo copy or berth import brings the image in\n\nRun 'berth --help' for more information\n",
+		"image build x": "Error: no command \"image build\": this version builds no images\nhint: instead: buildah or docker; berth pull or berth load brings the image in\n\nRun 'berth --help' for more information\n",
 		"images --tree": "Error: unknown flag: --tree\nhint: berth has no --tree: an image of berth's store is for one platform, and has no tree\n\nUsage:  berth images ",
 		"rm --link x":   "Error: unknown flag: --link\nhint: berth has no --link: a link is a line of the hosts file and goes with its container\n\nUsage:  berth rm ",
 	} {

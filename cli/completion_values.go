@@ -359,7 +359,7 @@ func filterWords(c *command) []string {
 	switch c.groupNames[0] {
 	case "ls":
 		if c.group != "container" {
-			return []string{"dangling=true", "dangling=false", "label=", "before=", "since=", "reference="}
+			return []string{"dangling=true", "dangling=false", "label=", "before=", "since=", "reference=", "until="}
 		}
 		words = []string{"id=", "name=", "label=", "ancestor=", "before=", "since=", "volume=", "network=", "publish=", "expose=", "exited="}
 		for _, status := range []string{"created", "restarting", "running", "removing", "paused", "exited", "dead"} {

@@ -23,7 +23,7 @@ func saveCommand() *command {
 		args: "[OPTIONS] IMAGE [IMAGE...]", short: "Save one or more images to a tar archive (streamed to STDOUT by default)",
 		about: `Save writes images, with all their layers and names, as a tar archive to stdout, or to a file that appears when it is complete. A name without a tag means all tags of the repository; an image that is named by its ID or by a digest has no name in the archive.
 
-The archive is what docker 25 and newer write: an OCI image layout with docker's manifest.json beside it, so that docker load, podman load, skopeo (docker-archive:, oci-archive:) and berth load all read it. With --format oci-archive it is the layout alone. Layers and manifests are the very bytes of the store, compressed as they were pulled (docker reads zstd since version 23), and every byte is verified. The same images give the same archive.`,
+The archive is what docker 25 and newer write: an OCI image layout with docker's manifest.json beside it, so that docker load, podman load, skopeo (docker-archive:, oci-archive:) and berth load all read it. With --format oci-archive it is the layout alone. Layers and manifests are the very bytes of the store, compressed as they were pulled, and every byte is verified. The same images give the same archive.`,
 		min: 1, max: unlimited, mixed: true,
 		examples: []example{
 			{"Keep an image as a file.", "berth save -o debian.tar debian:12"},

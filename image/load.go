@@ -45,11 +45,7 @@ func (s *Store) Load(ctx context.Context, r io.Reader, o LoadOptions) (loaded []
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, st.discard()) }()
-	l := &load{store: s, LoadOptions: o}
-	l.Limits = l.Limits.OrDefaults()
-	if l.Progress == nil {
-		l.Progress = func(Progress) {}
-	}
+	l := newLoad(s, o)
 	var spooled *os.File
 	l.bundle, err = openBundle(ctx, r, l.Limits, func() (*os.File, error) {
 		var err error
@@ -95,6 +91,15 @@ type loadItem struct {
 	have *entry
 }
 
+func newLoad(s *Store, o LoadOptions) *load {
+	l := &load{store: s, LoadOptions: o, made: map[Digest][]byte{}, blobs: map[Digest]string{}, told: map[Digest]Descriptor{}}
+	l.Limits = l.Limits.OrDefaults()
+	if l.Progress == nil {
+		l.Progress = func(Progress) {}
+	}
+	return l
+}
+
 func (l *load) run(ctx context.Context) ([]Loaded, error) {
 	if err := l.read(ctx); err != nil {
 		return nil, err
@@ -118,7 +123,6 @@ func (l *load) run(ctx context.Context) ([]Loaded, error) {
 
 // read finds out which images there are, and reads their manifests.
 func (l *load) read(ctx context.Context) error {
-	l.made, l.blobs, l.told = map[Digest][]byte{}, map[Digest]string{}, map[Digest]Descriptor{}
 	_, layout := l.bundle.files["index.json"]
 	_, docker := l.bundle.files["manifest.json"]
 	var err error

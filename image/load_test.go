@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // archiveParts are the files of an archive of one image of two layers, as docker
@@ -437,16 +439,37 @@ func TestLoadCut(t *testing.T) {
 	}
 }
 
-// FuzzLoad gives Load the bytes of a tar: it may refuse them, but must neither
-// panic nor store what is not whole.
+// FuzzLoad gives the bytes of an archive to what finds out which images are in
+// it: it may refuse them, but must not panic, and what it finds can be stored.
 func FuzzLoad(f *testing.F) {
 	needRoot(f)
 	f.Add(makeTar(f, newArchive(f, "a:1").files(f)...))
-	f.Add(makeTar(f, layoutOf(f, nil, hostPlatform().String())...))
+	f.Add(makeTar(f, layoutOf(f, map[string]string{annotationRefName: "a:1"}, hostPlatform().String())...))
+	s := testStore(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s := testStore(t)
-		if _, err := s.Load(t.Context(), bytes.NewReader(b), LoadOptions{Limits: Limits{Bytes: 1 << 20}}); err == nil {
-			mustBeClean(t, s, "after a load")
+		l := newLoad(s, LoadOptions{Limits: Limits{Bytes: 1 << 20}})
+		memory, err := unix.MemfdCreate("spooled", unix.MFD_CLOEXEC)
+		must(t, err)
+		spooled := os.NewFile(uintptr(memory), "spooled")
+		defer spooled.Close()
+		l.bundle, err = openBundle(t.Context(), bytes.NewReader(b), l.Limits, func() (*os.File, error) { return spooled, nil })
+		if err != nil || l.read(t.Context()) != nil {
+			return
+		}
+		if len(l.items) == 0 {
+			t.Error("an archive without images is accepted")
+		}
+		for _, item := range l.items {
+			for _, d := range append(item.pull.manifest.Layers, item.pull.manifest.Config, item.pull.desc) {
+				if err := d.Digest.Validate(); err != nil {
+					t.Error(err)
+				}
+			}
+			for _, ref := range item.refs {
+				if again, err := ParseReference(ref.String()); err != nil || again != ref {
+					t.Errorf("name %q: %v", ref, err)
+				}
+			}
 		}
 	})
 }

@@ -18,8 +18,8 @@ import (
 )
 
 // childEnv tells a copy of the test binary what to do instead of testing:
-// "import ROOT RUN TAR REF", "pull ROOT RUN LAYOUT REF", "box ROOT RUN" or
-// "resolve ROOT RUN REF".
+// "import ROOT RUN TAR REF", "pull ROOT RUN LAYOUT REF", "load ROOT RUN TAR",
+// "box ROOT RUN" or "resolve ROOT RUN REF".
 const childEnv = "BERTH_IMAGE_TEST_CHILD"
 
 func TestMain(m *testing.M) {
@@ -57,6 +57,13 @@ func childJob(job []string) error {
 		return err
 	}
 	defer f.Close()
+	if job[0] == "load" {
+		loaded, err := s.Load(ctx, f, LoadOptions{})
+		for _, l := range loaded {
+			fmt.Println(l.Image.ID, l.Refs)
+		}
+		return err
+	}
 	img, err := s.Import(ctx, f, ImportOptions{Ref: job[4], Created: time.Unix(1, 0)})
 	if err == nil {
 		fmt.Println(img.ID)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"slices"
 	"time"
 )
 
@@ -15,7 +16,9 @@ const settle = 5 * time.Second
 // no other package with a ledger runs meanwhile. Without root it only runs the
 // tests. A test that must know by itself what it leaves takes its own ledger.
 func Main(m interface{ Run() int }) int {
-	if os.Geteuid() != 0 {
+	// The workers of a fuzz test belong to a process that has a ledger and waits for
+	// them.
+	if os.Geteuid() != 0 || slices.Contains(os.Args, "-test.fuzzworker") {
 		return m.Run()
 	}
 	l, err := Open()
