@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -36,7 +35,15 @@ func (u *extractor) top(h *tar.Header) error {
 
 // later notes a directory for finishDirs.
 func (u *extractor) later(p string, n node, h *tar.Header, kept bool) {
-	u.dirs[p] = pending{meta: metaOf(h), name: h.Name, dev: n.st.Dev, ino: n.st.Ino, kept: kept}
+	m := metaOf(h)
+	u.dirs[p] = pending{
+		uid: uint32(m.uid), gid: uint32(m.gid), mode: uint16(m.mode), kept: kept, dev: n.st.Dev, ino: n.st.Ino,
+		accessSec: m.access.Sec, accessNsec: int32(m.access.Nsec), sec: m.time.Sec, nsec: int32(m.time.Nsec),
+	}
+	delete(u.records, p)
+	if hasXattrs(m.records) {
+		u.records[p] = m.records
+	}
 }
 
 // directory makes or keeps the directory at p. Its metadata waits for finishDirs.
@@ -239,70 +246,6 @@ func (u *extractor) hardlink(parent int, p, base string, h *tar.Header) error {
 	return nil
 }
 
-// meta is what a header says about a file beside its name and content. Of
-// directories many are kept at once, so it is small.
-type meta struct {
-	uid, gid     int
-	mode         uint32
-	dir, link    bool
-	access, time unix.Timespec
-	// records are the PAX records, with the extended attributes among them.
-	records map[string]string
-}
-
-func metaOf(h *tar.Header) meta {
-	return meta{
-		uid: h.Uid, gid: h.Gid, mode: uint32(h.Mode) & 0o7777,
-		dir: h.Typeflag == tar.TypeDir, link: h.Typeflag == tar.TypeSymlink,
-		access: timespec(h.AccessTime, h.ModTime), time: timespec(h.ModTime, h.ModTime), records: h.PAXRecords,
-	}
-}
-
-// metadata applies owner, attributes, mode and times, in this order: chown drops
-// setuid bits and file capabilities, and writing an attribute may change times.
-// A new owner gets neither of the two: they were the old one's to give. What the
-// file was made with is left alone where it is right: each change is one to the
-// file system's journal.
-func (u *extractor) metadata(n node, p string, m meta, kept bool) error {
-	drop := ""
-	o, err := u.policy.owner(m.uid, m.gid, kept)
-	if err != nil {
-		return err
-	}
-	moved := o.change && (n.st.Uid != uint32(o.uid) || n.st.Gid != uint32(o.gid))
-	if moved {
-		if err := unix.Fchownat(n.fd, "", o.uid, o.gid, unix.AT_EMPTY_PATH); err != nil {
-			return fmt.Errorf("chown %q to %d:%d: %w", p, o.uid, o.gid, err)
-		}
-	}
-	if o.disowned && !m.dir {
-		m.mode, drop = m.mode&0o1777, capabilityXattr
-	}
-	if err := u.xattrs(n, p, m, drop); err != nil {
-		return err
-	}
-	// A new owner and an access control list may have changed the mode.
-	if !m.link && (moved || len(m.records) > 0 || n.st.Mode&0o7777 != m.mode) {
-		if err := n.chmod(m.mode); err != nil {
-			return fmt.Errorf("chmod %q: %w", p, err)
-		}
-	}
-	if err := n.setTimes(m.access, m.time); err != nil {
-		return fmt.Errorf("set times of %q: %w", p, err)
-	}
-	return nil
-}
-
-func timespec(t, otherwise time.Time) unix.Timespec {
-	if t.IsZero() {
-		t = otherwise
-	}
-	if t.IsZero() {
-		t = time.Unix(0, 0)
-	}
-	return unix.Timespec{Sec: t.Unix(), Nsec: int64(t.Nanosecond())}
-}
-
 // xattrs sets what the tar carries. overlayfs' own attributes are left out: in a
 // lower directory they would redirect or hide other files of the image.
 func (u *extractor) xattrs(n node, p string, m meta, drop string) error {
@@ -331,6 +274,15 @@ func (u *extractor) xattrs(n node, p string, m meta, drop string) error {
 	return nil
 }
 
+func hasXattrs(records map[string]string) bool {
+	for key := range records {
+		if strings.HasPrefix(key, xattrRecord) {
+			return true
+		}
+	}
+	return false
+}
+
 func isOverlayXattr(name string) bool {
 	return strings.HasPrefix(name, "trusted.overlay.") || strings.HasPrefix(name, "user.overlay.")
 }
@@ -355,9 +307,8 @@ func (u *extractor) finishDirs() error {
 	slices.Sort(u.out.Implicit)
 	// Neighbours share a parent that is open.
 	for _, p := range slices.Sorted(maps.Keys(u.dirs)) {
-		d := u.dirs[p]
-		if err := u.finishDir(p, d); err != nil {
-			return fmt.Errorf("unpack %q: %w", d.name, err)
+		if err := u.finishDir(p, u.dirs[p]); err != nil {
+			return fmt.Errorf("unpack %q: %w", p, err)
 		}
 	}
 	return nil
@@ -386,5 +337,5 @@ func (u *extractor) finishDir(p string, d pending) error {
 	if n.st.Dev != d.dev || n.st.Ino != d.ino {
 		return nil
 	}
-	return u.metadata(n, p, d.meta, d.kept)
+	return u.metadata(n, p, d.meta(u.records[p]), d.kept)
 }

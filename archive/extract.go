@@ -66,6 +66,8 @@ type extractor struct {
 	// their content would change times again, and a setgid bit or a default ACL
 	// would leak into the content.
 	dirs map[string]pending
+	// records are the PAX records of those that have extended attributes.
+	records map[string]map[string]string
 	// whiteouts are the paths that this layer deletes from those below.
 	whiteouts map[string]bool
 	// implicit are the directories that had to be made unasked.
@@ -74,13 +76,22 @@ type extractor struct {
 }
 
 // pending is a directory whose metadata is due: that very one, whatever its name
-// stands for by then.
+// stands for by then. A layer can have a million of them, so it is small.
 type pending struct {
-	meta     meta
-	name     string // in the archive
-	dev, ino uint64
+	uid, gid         uint32
+	accessNsec, nsec int32
+	accessSec, sec   int64
+	dev, ino         uint64
+	mode             uint16
 	// kept tells that it was there before.
 	kept bool
+}
+
+func (d pending) meta(records map[string]string) meta {
+	return meta{
+		uid: int(d.uid), gid: int(d.gid), mode: uint32(d.mode), dir: true, records: records,
+		access: unix.Timespec{Sec: d.accessSec, Nsec: int64(d.accessNsec)}, time: unix.Timespec{Sec: d.sec, Nsec: int64(d.nsec)},
+	}
 }
 
 // policy is how an extractor treats entries and what is in their place.
@@ -143,7 +154,7 @@ func newExtractor(r io.Reader, root *os.File, p policy) *extractor {
 	return &extractor{
 		root: root, policy: p, in: &countingReader{r: r},
 		buf: make([]byte, holeSize), zero: make([]byte, holeSize),
-		parent: -1, dirs: map[string]pending{}, whiteouts: map[string]bool{}, implicit: map[string]bool{},
+		parent: -1, dirs: map[string]pending{}, records: map[string]map[string]string{}, whiteouts: map[string]bool{}, implicit: map[string]bool{},
 	}
 }
 
@@ -183,10 +194,19 @@ func (u *extractor) entries(ctx context.Context) error {
 		if h.Typeflag == tar.TypeXGlobalHeader {
 			continue
 		}
-		if err := u.entry(ctx, h, tr); err != nil {
+		if err := errors.Join(u.entry(ctx, h, tr), u.checkDirs()); err != nil {
 			return fmt.Errorf("unpack %q: %w", h.Name, err)
 		}
 	}
+}
+
+// checkDirs bounds the directories, all of which are remembered to the end, and of
+// which an entry with a long name can need thousands.
+func (u *extractor) checkDirs() error {
+	if most := max(u.limits.Entries/2, 10_000); u.limits.Entries > 0 && len(u.dirs)+len(u.implicit) > most {
+		return fmt.Errorf("%w: more than %d directories", ErrTooBig, most)
+	}
+	return nil
 }
 
 func (u *extractor) entry(ctx context.Context, h *tar.Header, data io.Reader) error {

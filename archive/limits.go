@@ -5,7 +5,8 @@ import "io"
 // Limits stop a layer that expands without end. Zero fields mean no limit to
 // [Extract], and the default to [Unpack].
 type Limits struct {
-	// Entries is the number of tar entries, default 1,000,000.
+	// Entries is the number of tar entries, default 1,000,000. Directories, described
+	// or not, may be half as many, and 10,000 in any case.
 	Entries int
 	// Bytes is the size of the uncompressed tar, default 256 GiB.
 	Bytes int64

@@ -453,3 +453,17 @@ func FuzzUnpack(f *testing.F) {
 		}
 	})
 }
+
+// TestManyDirectories: few entries with long names cannot make any number of
+// directories.
+func TestManyDirectories(t *testing.T) {
+	needRoot(t)
+	var entries []*tarEntry
+	for i := range 12 {
+		entries = append(entries, file(fmt.Sprint(i)+strings.Repeat("/d", 1000)+"/f", ""))
+	}
+	_, _, err := unpackInto(t, makeTar(t, entries...), Limits{Entries: 100})
+	if !errors.Is(err, ErrLayerTooBig) || !strings.Contains(err.Error(), "more than 10000 directories") {
+		t.Errorf("12,000 directories in 12 entries: %v", err)
+	}
+}
