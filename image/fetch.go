@@ -304,7 +304,7 @@ func (l *layerFetch) judge(ctx context.Context, g *ingest, err error) error {
 	case err == nil && l.place != nil && g.diffID != l.place.diffID:
 		err = fmt.Errorf("tar has diff-id %s, the image says %s: %w", g.diffID, l.place.diffID, ErrCorrupt)
 		return errors.Join(err, l.part.restart())
-	case err == nil || isLocal(err), errors.Is(err, zstd.ErrWindowSizeExceeded) && l.window != wideWindow:
+	case err == nil || l.sparesBlob(err):
 		return err
 	default:
 		// Nobody will want to go on with this one.
@@ -314,6 +314,11 @@ func (l *layerFetch) judge(ctx context.Context, g *ingest, err error) error {
 		err = errAgain
 	}
 	return errors.Join(err, l.part.restart())
+}
+
+// sparesBlob tells of an error after which the blob is still wanted.
+func (l *layerFetch) sparesBlob(err error) bool {
+	return isLocal(err) || errors.Is(err, zstd.ErrWindowSizeExceeded) && l.window != wideWindow
 }
 
 // isLocal tells of an error that is this machine's, and says nothing of the layer.
