@@ -126,6 +126,10 @@ func (c *checker) metadata(ctx context.Context, desc Descriptor, image string, m
 		return nil, errReported
 	}
 	if b.finding == nil {
+		// In the words for every other blob.
+		if problem := c.verifyBlob(ctx, desc); problem != nil {
+			err = problem
+		}
 		b.finding = c.found("blob "+string(desc.Digest), blobProblem(err))
 	}
 	b.finding.Images = b.images

@@ -207,12 +207,17 @@ func (r *removal) commit() (untagged, deleted []string, err error) {
 	if !gone {
 		return untagged, nil, r.blocked
 	}
+	deleted, err = r.delete(index, entries)
+	return untagged, deleted, err
+}
+
+// delete removes what the image was made of, once no name is left.
+func (r *removal) delete(index Index, entries []entry) (deleted []string, err error) {
 	id := r.target.id()
 	if id.Validate() != nil {
 		// The manifest's digest is all that is known of it.
 		id = r.target.desc.Digest
 	}
-	deleted = append(deleted, string(id))
 	// Which layers a damaged image has is not known for sure: Collect asks who uses
 	// them.
 	keep := r.keep
@@ -223,7 +228,7 @@ func (r *removal) commit() (untagged, deleted []string, err error) {
 		keep = func(string) bool { return true }
 	}
 	layers, err := r.store.deleteContent(index, entries, keep)
-	return untagged, append(deleted, layers...), err
+	return append([]string{string(id)}, layers...), err
 }
 
 // deleteContent removes the blobs and layers of an image that nothing in the index
