@@ -178,17 +178,14 @@ func (r *removal) useConflict(users []User) error {
 	return nil
 }
 
-func (r *removal) commit() (untagged, deleted []string, err error) {
-	for _, ref := range r.drop {
-		untagged = append(untagged, ref.Familiar())
-	}
-	gone := len(r.drop) == len(r.names) && r.blocked == nil && !r.foreign
+// left is the index without what goes, and what goes with the image: all of its
+// manifests.
+func (r *removal) left(gone bool) (Index, []entry) {
 	index, entries := r.index, []entry{r.target}
 	index.Manifests = nil
 	for _, row := range r.index.Manifests {
 		switch own := r.own(row); {
 		case own && gone:
-			// Other manifests of the same image go with it.
 			if e, err := r.store.readEntry(row); err == nil {
 				entries = append(entries, e)
 			}
@@ -201,6 +198,15 @@ func (r *removal) commit() (untagged, deleted []string, err error) {
 		}
 		index.Manifests = append(index.Manifests, row)
 	}
+	return index, entries
+}
+
+func (r *removal) commit() (untagged, deleted []string, err error) {
+	for _, ref := range r.drop {
+		untagged = append(untagged, ref.Familiar())
+	}
+	gone := len(r.drop) == len(r.names) && r.blocked == nil && !r.foreign
+	index, entries := r.left(gone)
 	if err := r.store.writeIndex(index); err != nil {
 		return nil, nil, err
 	}
