@@ -83,7 +83,7 @@ func (r *fakeRegistry) Blob(_ context.Context, _ image.Reference, d image.Descri
 func (r *fakeRegistry) Login(_ context.Context, host string, auth credentials.Auth) (string, error) {
 	token, ok := r.users[auth]
 	if r.err == nil && !ok {
-		return "", fmt.Errorf("login attempt to https://%s/v2/: %w", host, &registry.Error{Status: 401, Code: "UNAUTHORIZED", Message: "authentication required"})
+		return "", &registry.Error{Status: 401, Code: "UNAUTHORIZED", Message: "authentication required", Attempt: "login attempt to https://" + host + "/v2/"}
 	}
 	return token, r.err
 }

@@ -87,12 +87,13 @@ func TestLogin(t *testing.T) {
 
 func TestLoginFlags(t *testing.T) {
 	w := loginWorld(t)
-	file := t.TempDir() + "/auth.json"
-	r := w.berth(t, "login", "--authfile", file, "--tls-verify=false", "--cert-dir", "/certs", "-u", "me", "-p", "pw:x", "r.example")
+	certs := t.TempDir()
+	file := certs + "/auth.json"
+	r := w.berth(t, "login", "--authfile", file, "--tls-verify=false", "--cert-dir", certs, "-u", "me", "-p", "pw:x", "r.example")
 	if data, err := os.ReadFile(file); r.code != 0 || err != nil || !strings.Contains(string(data), meEncoded) {
 		t.Errorf("status %d, %s: %s, %v", r.code, r.err, data, err)
 	}
-	if f := w.remote.flags[0]; f.certDir != "/certs" || f.tlsVerify == nil || *f.tlsVerify {
+	if f := w.remote.flags[0]; f.certDir != certs || f.tlsVerify == nil || *f.tlsVerify {
 		t.Errorf("asked with %+v", f)
 	}
 	if w.config(t) != "" {
@@ -118,7 +119,7 @@ func TestLoginRefused(t *testing.T) {
 		{"login -u me -p x --password-stdin r.example", "Error: conflicting options: cannot specify both --password and --password-stdin\n", "conflicting options: cannot specify both --password and --password-stdin\n"},
 		{"login -u= -p x r.example", "Error: username is empty\n", "username is empty\n"},
 		{"login -u me --password= r.example", "Error: password is empty\n", "password is empty\n"},
-		{"login -u me --password-stdin r.example", "Error: login attempt to https://r.example/v2/: unauthorized: authentication required\n", "Error response from daemon: login attempt to https://r.example/v2/: unauthorized: authentication required\n"},
+		{"login -u me --password-stdin r.example", "Error: login attempt to https://r.example/v2/ failed with status: 401 Unauthorized\n", "Error response from daemon: login attempt to https://r.example/v2/ failed with status: 401 Unauthorized\n"},
 		{"login -u me --password-stdin -bad-.example", "Error: unknown shorthand flag: 'b' in -bad-.example\n\nUsage:  berth login [OPTIONS] [SERVER]\n\nRun 'berth login --help' for more information\n", "unknown shorthand flag: 'b' in -bad-.example\n\nUsage:  docker login [OPTIONS] [SERVER]\n\nRun 'docker login --help' for more information\n"},
 		{"login -u me --password-stdin a_b.example", "Error: invalid registry \"a_b.example\": want HOST or HOST:PORT\n", "invalid registry \"a_b.example\": want HOST or HOST:PORT\n"},
 		{"logout r.example:x", "Error: invalid registry \"r.example:x\": want HOST or HOST:PORT\n", "invalid registry \"r.example:x\": want HOST or HOST:PORT\n"},

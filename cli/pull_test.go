@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -243,9 +244,20 @@ func TestExplainPullsNothing(t *testing.T) {
 
 func TestPullFlagsReachTheClient(t *testing.T) {
 	w := worldWith("x:latest")
-	w.berth(t, "pull", "-q", "--authfile", "/a", "--creds", "me:secret", "--cert-dir", "/c", "--tls-verify=false", "x")
+	dir := t.TempDir()
+	file := dir + "/auth.json"
+	for _, flag := range []string{"--authfile", "--cert-dir"} {
+		r := w.berth(t, "pull", flag, file, "x")
+		if r.code != 125 || !strings.Contains(r.err, "no such file or directory") || len(w.remote.flags) > 0 {
+			t.Errorf("%s of a file that is not there: %+v, asked with %+v", flag, r, w.remote.flags)
+		}
+	}
+	if err := os.WriteFile(file, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.berth(t, "pull", "-q", "--authfile", file, "--creds", "me:secret", "--cert-dir", dir, "--tls-verify=false", "x")
 	f := w.remote.flags[0]
-	if f.authfile != "/a" || f.creds != "me:secret" || f.certDir != "/c" || f.tlsVerify == nil || *f.tlsVerify {
+	if f.authfile != file || f.creds != "me:secret" || f.certDir != dir || f.tlsVerify == nil || *f.tlsVerify {
 		t.Errorf("the client was made with %+v", f)
 	}
 	w.berth(t, "pull", "-q", "x")

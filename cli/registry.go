@@ -25,7 +25,7 @@ type registryFlags struct {
 
 func (f *registryFlags) options() []*option.Option {
 	return append(f.connection(),
-		option.Text(&f.authfile, "authfile", "file", "Read credentials from this file only"),
+		option.Parsed(&f.authfile, existing, "authfile", "file", "Read credentials from this file only"),
 		// Any text: what is refused is repeated, and this may be a password.
 		option.Text(&f.creds, "creds", "USER[:PASSWORD]", "Credentials for the registry of the image"),
 	)
@@ -34,13 +34,23 @@ func (f *registryFlags) options() []*option.Option {
 // connection are the flags that say how, whoever asks.
 func (f *registryFlags) connection() []*option.Option {
 	return []*option.Option{
-		option.Text(&f.certDir, "cert-dir", "dir", "Use the certificates in this folder, in place of those in certs.d"),
+		option.Parsed(&f.certDir, existing, "cert-dir", "dir", "Use the certificates in this folder, in place of those in certs.d"),
 		option.New("tls-verify", "", "Insist on TLS with a verified certificate; =false: on neither (default as configured)", func(s string) error {
 			verify, err := strconv.ParseBool(s)
 			f.tlsVerify = &verify
 			return err
 		}),
 	}
+}
+
+// existing takes only what is there: whether it is needed turns out late, or never,
+// and a slip of the pen would go unnoticed.
+func existing(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	_, err := os.Stat(path)
+	return path, err
 }
 
 // registryClient makes the client of one command. It reads no file before it is

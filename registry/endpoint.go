@@ -2,11 +2,13 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -167,13 +169,15 @@ func (c *Client) origin(e hosts.Endpoint) (*origin, error) {
 
 // each asks one endpoint of ref after the other until one has what is wanted. A
 // mirror that fails, in whatever way, is passed over; the registry itself only
-// where nothing answers, as where https is tried before http.
+// where nothing answers, as where https is tried before http. The error is the
+// registry's; what kept mirrors from answering is beside it.
 func (c *Client) each(ctx context.Context, ref image.Reference, why purpose, ask func(at *endpoint) error) error {
 	list, err := c.endpoints(ref, why)
 	if err != nil {
 		return err
 	}
 	var last error
+	var mirrors []string
 	for _, at := range list {
 		err := ask(at)
 		if err == nil {
@@ -188,9 +192,24 @@ func (c *Client) each(ctx context.Context, ref image.Reference, why purpose, ask
 		if !at.answered.Load() {
 			at.down.Store(time.Now().UnixNano())
 		} else if !at.mirror {
-			return err
+			return withMirrors(err, mirrors)
 		}
-		last = err
+		if at.mirror && !errors.Is(err, ErrNotFound) {
+			mirrors = append(mirrors, fmt.Sprintf("mirror %s: %v", shown(at.base), err))
+		}
+		// A mirror may come last, when what cannot be reached comes after the rest.
+		if last == nil || !at.mirror {
+			last = err
+		}
 	}
-	return last
+	return withMirrors(last, mirrors)
+}
+
+// withMirrors adds what became of the mirrors, but not where the registry knows
+// that there is no such thing.
+func withMirrors(err error, mirrors []string) error {
+	if len(mirrors) == 0 || errors.Is(err, ErrNotFound) {
+		return err
+	}
+	return fmt.Errorf("%w (%s)", err, strings.Join(mirrors, "; "))
 }

@@ -84,6 +84,30 @@ func TestErrorOfTheRegistry(t *testing.T) {
 	wantError(t, err, ErrNotFound, "manifest for "+main.Host+"/app:v2 not found: manifest unknown: Unknown manifest")
 }
 
+// TestErrorsOfMirrors: where the registry itself is of no use, the user gets to
+// see why the mirrors were not, unless they just do not have it.
+func TestErrorsOfMirrors(t *testing.T) {
+	for name, tt := range map[string]struct {
+		fault faultregistry.Behaviour
+		said  string
+	}{
+		"denies":      {faultregistry.Refuse(403, "DENIED", "not you"), " (mirror MIRROR: denied: not you)"},
+		"has nothing": {faultregistry.Refuse(404, "MANIFEST_UNKNOWN", "unknown"), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			mirror, main, _, _ := mirrored(t)
+			mirror.Fail(faultregistry.Fault{Do: tt.fault})
+			main.Fail(faultregistry.Fault{Do: faultregistry.Refuse(401, "UNAUTHORIZED", "who are you")})
+			c := client(t, nil, asMirror(placeAt(t, mirror)), placeAt(t, main))
+			_, _, err := c.Manifest(t.Context(), named(t, main, "app:v1"))
+			wantError(t, err, ErrUnauthorized, "unauthorized: who are you"+strings.ReplaceAll(tt.said, "MIRROR", "http://"+mirror.Host))
+			if err != nil && tt.said == "" && strings.Contains(err.Error(), "mirror") {
+				t.Errorf("the error tells of the mirror: %v", err)
+			}
+		})
+	}
+}
+
 func TestMirrorsForSomeReferences(t *testing.T) {
 	mirror, main, made, _ := mirrored(t)
 	byTag := named(t, main, "app:v1")

@@ -38,6 +38,9 @@ type Error struct {
 	// RetryAfter is how long the registry wants to be left alone, 0 if it did not
 	// say.
 	RetryAfter time.Duration
+	// Attempt is "login attempt to https://HOST/v2/" where it was one: docker tells
+	// the status of it, not the code.
+	Attempt string
 	// from is where the answer came from, without what may be secret.
 	from string
 }
@@ -57,8 +60,11 @@ const (
 
 // Error is docker's form: "manifest unknown: manifest unknown".
 func (e *Error) Error() string {
-	text := fmt.Sprintf("received unexpected HTTP status: %d %s", e.Status, http.StatusText(e.Status))
-	if e.Code == "" && e.Message == "" {
+	status := fmt.Sprintf("%d %s", e.Status, http.StatusText(e.Status))
+	text := "received unexpected HTTP status: " + status
+	if e.Attempt != "" {
+		text = e.Attempt + " failed with status: " + status
+	} else if e.Code == "" && e.Message == "" {
 		text += " from " + e.from
 	} else if e.Code == "" {
 		text += ": " + e.Message

@@ -2,7 +2,7 @@ package registry
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"net/http"
 
 	"berth/image"
@@ -53,8 +53,13 @@ func (c *Client) loginAt(ctx context.Context, at *endpoint, auth credentials.Aut
 	if err == nil {
 		resp, err = r.judge(resp) //nolint:bodyclose // discard does
 	}
+	var refused *Error
+	if errors.As(err, &refused) {
+		refused.Attempt = "login attempt to " + shown(at.base) + "/v2/"
+		return "", refused
+	}
 	if err != nil {
-		return "", fmt.Errorf("login attempt to %s/v2/: %w", shown(at.base), err)
+		return "", err
 	}
 	discard(resp)
 	return identity, nil

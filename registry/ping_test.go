@@ -25,7 +25,7 @@ func TestLogin(t *testing.T) {
 		want     string
 	}{
 		"password":              {guard: password, auth: ann},
-		"wrong password":        {guard: password, auth: wrong, is: ErrUnauthorized, want: "login attempt to http://HOST/v2/: unauthorized: authentication required"},
+		"wrong password":        {guard: password, auth: wrong, is: ErrUnauthorized, want: "login attempt to http://HOST/v2/ failed with status: 401 Unauthorized"},
 		"no password":           {guard: password, is: ErrUnauthorized, want: "unauthorized: authentication required"},
 		"token":                 {guard: token, auth: ann, identity: "identity-ann-0"},
 		"token, wrong password": {guard: token, auth: wrong, is: ErrUnauthorized, want: "unauthorized: incorrect username or password"},
