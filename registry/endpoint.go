@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -177,7 +178,7 @@ func (c *Client) each(ctx context.Context, ref image.Reference, why purpose, ask
 		return err
 	}
 	var last error
-	var mirrors []string
+	var mirrors []mirrorError
 	for _, at := range list {
 		err := ask(at)
 		if err == nil {
@@ -189,13 +190,13 @@ func (c *Client) each(ctx context.Context, ref image.Reference, why purpose, ask
 		if ctx.Err() != nil {
 			return err
 		}
-		if !at.answered.Load() {
+		if !at.answered.Load() && !isAlert(err) {
 			at.down.Store(time.Now().UnixNano())
 		} else if !at.mirror {
 			return withMirrors(err, mirrors)
 		}
 		if at.mirror && !errors.Is(err, ErrNotFound) {
-			mirrors = append(mirrors, fmt.Sprintf("mirror %s: %v", shown(at.base), err))
+			mirrors = append(mirrors, mirrorError{at.base.Host, err})
 		}
 		// A mirror may come last, when what cannot be reached comes after the rest.
 		if last == nil || !at.mirror {
@@ -205,11 +206,31 @@ func (c *Client) each(ctx context.Context, ref image.Reference, why purpose, ask
 	return withMirrors(last, mirrors)
 }
 
+// isAlert tells of a server that speaks TLS and refuses a connection, as without
+// a client certificate: it has answered, and plain http is not for it.
+func isAlert(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "remote error"
+}
+
+// mirrorError is why a mirror was passed over.
+type mirrorError struct {
+	host string
+	err  error
+}
+
 // withMirrors adds what became of the mirrors, but not where the registry knows
 // that there is no such thing.
-func withMirrors(err error, mirrors []string) error {
+func withMirrors(err error, mirrors []mirrorError) error {
 	if len(mirrors) == 0 || errors.Is(err, ErrNotFound) {
 		return err
 	}
-	return fmt.Errorf("%w (%s)", err, strings.Join(mirrors, "; "))
+	var texts []string
+	for i, m := range mirrors {
+		// Of https and http at one host, the latter was tried last.
+		if i+1 == len(mirrors) || mirrors[i+1].host != m.host {
+			texts = append(texts, fmt.Sprintf("mirror %s: %v", m.host, m.err))
+		}
+	}
+	return fmt.Errorf("%w (%s)", err, strings.Join(texts, "; "))
 }

@@ -3,6 +3,8 @@ package registry
 import (
 	"bytes"
 	"crypto/tls"
+	"io"
+	"log"
 	"net/http/httptest"
 	"net/url"
 	"strings"
@@ -100,7 +102,7 @@ func TestErrorsOfMirrors(t *testing.T) {
 			main.Fail(faultregistry.Fault{Do: faultregistry.Refuse(401, "UNAUTHORIZED", "who are you")})
 			c := client(t, nil, asMirror(placeAt(t, mirror)), placeAt(t, main))
 			_, _, err := c.Manifest(t.Context(), named(t, main, "app:v1"))
-			wantError(t, err, ErrUnauthorized, "unauthorized: who are you"+strings.ReplaceAll(tt.said, "MIRROR", "http://"+mirror.Host))
+			wantError(t, err, ErrUnauthorized, "unauthorized: who are you"+strings.ReplaceAll(tt.said, "MIRROR", mirror.Host))
 			if err != nil && tt.said == "" && strings.Contains(err.Error(), "mirror") {
 				t.Errorf("the error tells of the mirror: %v", err)
 			}
@@ -207,6 +209,20 @@ func TestInsecureRegistry(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestClientCertificateWanted: what a server says in TLS is not hidden behind what
+// it makes of plain http.
+func TestClientCertificateWanted(t *testing.T) {
+	s := httptest.NewUnstartedServer(nil)
+	s.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	defer s.Close()
+	secure := hosts.Endpoint{Base: mustURL(t, s.URL), Repository: "app", TLS: &tls.Config{InsecureSkipVerify: true}}
+	plain := hosts.Endpoint{Base: &url.URL{Scheme: "http", Host: secure.Base.Host}, Repository: "app"}
+	_, _, err := client(t, nil, secure, plain).Manifest(t.Context(), image.Reference{Domain: secure.Base.Host, Path: "app", Tag: "v1"})
+	wantError(t, err, nil, "Get \""+s.URL+"/v2/app/manifests/v1\": remote error: tls: certificate required")
 }
 
 // TestSecureRegistryStaysSecure: without being told, nothing goes without TLS.
