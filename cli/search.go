@@ -101,7 +101,7 @@ func searchPlace(term string) (where image.Reference, words string, err error) {
 		return where, "", verbatim("invalid repository name: repository name (%s) should not have a scheme", term)
 	}
 	host, rest, slash := strings.Cut(term, "/")
-	if slash && rest != "" {
+	if slash {
 		// Any repository will do to ask what the host is.
 		if ref, err := image.ParseNamed(host + "/x"); err == nil && (ref.Domain == host || strings.Contains(host, ".")) {
 			return image.Reference{Domain: ref.Domain}, rest, nil

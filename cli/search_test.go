@@ -21,6 +21,8 @@ func TestSearch(t *testing.T) {
 			"a/nginx   " + long + "   3         \n"},
 		{"search -f stars=4 --format {{.Name}} localhost:5000/x/y", "localhost:5000 x/y 25", "nginx\n"},
 		{"search -f is-official=false --format {{.Name}}:{{.IsAutomated}} index.docker.io/x", "docker.io x 25", "a/nginx:[OK]\n"},
+		// All that a registry has, as with podman.
+		{"search --format {{.Name}} -f stars=4 localhost:5000/", "localhost:5000  25", "nginx\n"},
 		{"search -f is-official=true -f stars=50000 --format {{.Name}} r.io/x", "r.io x 25", ""},
 		{"search -f is-automated=1 --format json x", "docker.io x 25", `{"Description":"` + long[:44] + `…","IsAutomated":"true","IsOfficial":"false","Name":"a/nginx","StarCount":"3"}` + "\n"},
 	} {
