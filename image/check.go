@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"berth/state"
 )
@@ -80,6 +81,8 @@ type checker struct {
 	findings []*Finding
 	// mendable are findings whose repair waits until all is known.
 	mendable []repair
+	// wide is held while a layer is read that needs much memory.
+	wide sync.Mutex
 }
 
 // repair is what puts a finding right.

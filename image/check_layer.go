@@ -8,12 +8,14 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 
 	"berth/archive"
 	"berth/state"
 
+	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
 )
 
@@ -119,7 +121,19 @@ func (c *checker) verifyTree(ctx context.Context, l *checkedLayer, rec layerReco
 	}
 }
 
+// compareTree reads what needs much memory one at a time, as a pull does.
 func (c *checker) compareTree(ctx context.Context, l *checkedLayer) (archive.Verified, Digest, error) {
+	got, diffID, err := c.compareWithin(ctx, l, usualWindow)
+	if !errors.Is(err, zstd.ErrWindowSizeExceeded) {
+		return got, diffID, err
+	}
+	c.wide.Lock()
+	// The next one would come on top of this one's memory.
+	defer func() { debug.FreeOSMemory(); c.wide.Unlock() }()
+	return c.compareWithin(ctx, l, wideWindow)
+}
+
+func (c *checker) compareWithin(ctx context.Context, l *checkedLayer, window uint64) (archive.Verified, Digest, error) {
 	f, err := openRegular(c.blobPath(l.blob.desc.Digest))
 	if err != nil {
 		return archive.Verified{}, "", err
@@ -130,7 +144,7 @@ func (c *checker) compareTree(ctx context.Context, l *checkedLayer) (archive.Ver
 	if err != nil {
 		return archive.Verified{}, "", err
 	}
-	plainTar, err := decompress(br, kind, wideWindow)
+	plainTar, err := decompress(br, kind, window)
 	if err != nil {
 		return archive.Verified{}, "", err
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
 )
 
@@ -419,5 +420,28 @@ func TestCheckBox(t *testing.T) {
 			}
 			mustBeClean(t, s, part)
 		}
+	}
+}
+
+// TestCheckWideWindows: what needs much memory is compared one at a time, and
+// found to be right.
+func TestCheckWideWindows(t *testing.T) {
+	needRoot(t)
+	s, src := testStore(t), newMemorySource()
+	var layers []Descriptor
+	var diffs []Digest
+	for _, name := range []string{"a", "b", "c"} {
+		content := makeTar(t, file(name, strings.Repeat("0123456789", 4<<20)))
+		layer := src.blob(zstdBytes(t, content, zstd.WithWindowSize(32<<20), zstd.WithSingleSegment(false)))
+		layer.MediaType = MediaTypeLayerZstd
+		layers, diffs = append(layers, layer), append(diffs, digestBytes(content))
+	}
+	src.finish(t, "latest", Manifest{SchemaVersion: 2, MediaType: MediaTypeManifest, Layers: layers},
+		ImageConfig{OS: "linux", Architecture: "amd64", RootFS: RootFS{DiffIDs: diffs}})
+	p := mustPull(t, s, src, "app")
+	mustBeClean(t, s, "wide windows")
+	flip(t, p.Image.Layers[1]+"/b")
+	if lines := checked(t, s, CheckOptions{}); len(lines) != 1 || !strings.Contains(lines[0], "/b: ") {
+		t.Errorf("damaged: %q", lines)
 	}
 }
