@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -78,7 +79,7 @@ func (s *session) history(f *historyFlags, ref string, now time.Time) error {
 	if f.quiet && (f.format == "" || f.format == "table") {
 		f.format = "{{.ID}}"
 	}
-	return table.print(s.out, f.format, f.rows(d, now))
+	return s.screen(f.format, func(out io.Writer) error { return table.print(out, f.format, f.rows(d, now)) })
 }
 
 // rows are the steps, the last one first. Layers belong to the steps that are

@@ -88,7 +88,7 @@ func (s *session) inspect(ctx context.Context, f *inspectFlags, refs []string) e
 			wrong = append(wrong, err)
 		}
 	}
-	if err := print.flush(s.out); err != nil {
+	if err := s.screen(f.format, print.flush); err != nil {
 		return err
 	}
 	for _, err := range wrong {

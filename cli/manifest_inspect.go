@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 
 	"berth/cli/option"
 	"berth/image"
@@ -118,8 +119,10 @@ func (s *session) printManifest(m image.ListMember, verbose bool) error {
 	if err := json.Indent(&out, m.Content, "", "\t"); err != nil {
 		return fmt.Errorf("read manifest %s: %w", m.Ref, err)
 	}
-	_, err := fmt.Fprintln(s.out, out.String())
-	return err
+	return s.screen("", func(to io.Writer) error {
+		_, err := fmt.Fprintln(to, out.String())
+		return err
+	})
 }
 
 // printManifestList shows a list, indented with three spaces, as docker does.
@@ -135,8 +138,10 @@ func (s *session) printManifestList(content []byte, members []image.ListMember, 
 	if err := json.Indent(&out, content, "", "   "); err != nil {
 		return fmt.Errorf("read manifest list: %w", err)
 	}
-	_, err := fmt.Fprintln(s.out, out.String())
-	return err
+	return s.screen("", func(to io.Writer) error {
+		_, err := fmt.Fprintln(to, out.String())
+		return err
+	})
 }
 
 func details(m image.ListMember) manifestDetails {
@@ -154,6 +159,8 @@ func (s *session) printTabbed(v any) error {
 	if err != nil {
 		return fmt.Errorf("encode manifest: %w", err)
 	}
-	_, err = fmt.Fprintf(s.out, "%s\n", out)
-	return err
+	return s.screen("", func(to io.Writer) error {
+		_, err := fmt.Fprintf(to, "%s\n", out)
+		return err
+	})
 }

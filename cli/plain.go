@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -41,4 +43,42 @@ func (s *session) shown(text string) string {
 		return plain(text)
 	}
 	return text
+}
+
+// screen has write print what comes from images and registries: plain on a
+// terminal but for its lines and tabs, and as it is for programs. A --format that
+// has controls of its own is left alone: those are the user's.
+func (s *session) screen(format string, write func(io.Writer) error) error {
+	if !isTerminal(s.stdio.Out) || hasControls(format) {
+		return write(s.out)
+	}
+	var text bytes.Buffer
+	err := write(&text)
+	if _, e := io.WriteString(s.out, plainLines(text.String())); err == nil {
+		err = e
+	}
+	return err
+}
+
+// hasControls tells whether a template writes controls other than lines and tabs.
+func hasControls(format string) bool {
+	format = strings.NewReplacer(`\t`, "", `\n`, "").Replace(format)
+	return plainLines(format) != format || strings.Contains(format, `\`)
+}
+
+// plainLines is plain for text that has lines and tabs.
+func plainLines(text string) string {
+	var b strings.Builder
+	for len(text) > 0 {
+		end := strings.IndexAny(text, "\n\t")
+		if end < 0 {
+			end = len(text)
+		}
+		b.WriteString(plain(text[:end]))
+		if text = text[end:]; text != "" {
+			b.WriteByte(text[0])
+			text = text[1:]
+		}
+	}
+	return b.String()
 }

@@ -84,3 +84,19 @@ func TestShown(t *testing.T) {
 		})
 	}
 }
+
+// TestPlainLines holds that what images and registries say keeps its lines and
+// loses its controls, unless the user's own template has some.
+func TestPlainLines(t *testing.T) {
+	if got, want := plainLines("a\tb\x1b]0;x\a\n\u202e\u009b2J\n"), "a\tb\\x1b]0;x\\a\n\\u202e\\u009b2J\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	for format, want := range map[string]bool{
+		"": false, "json": false, `{{.ID}}\t{{.Names}}\n`: false, "{{.ID}}\t": false,
+		"\x1b[1m{{.ID}}": true, `{{"\x1b[1m"}}{{.ID}}`: true, `{{"\u009b"}}`: true,
+	} {
+		if got := hasControls(format); got != want {
+			t.Errorf("%q has controls: %t, want %t", format, got, want)
+		}
+	}
+}
