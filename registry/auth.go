@@ -291,7 +291,9 @@ func basic(user, password string) string {
 func (o *origin) tokenServer(realm string) (*url.URL, error) {
 	u, err := url.Parse(realm)
 	switch {
-	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.Opaque != "":
+	case err == nil && u.Host != "" && u.User != nil:
+		return nil, fmt.Errorf("ask for token of %s: the registry names no usable token server: it has a password in its address", o.registry)
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.Opaque != "":
 		return nil, fmt.Errorf("ask for token of %s: the registry names no usable token server: %q", o.registry, printable(realm))
 	case u.Scheme == "https" || o.insecure:
 	case place(o.place.Load()) == placeLoopback && placeOfHost(u.Hostname()) == placeLoopback:

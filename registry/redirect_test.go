@@ -159,7 +159,7 @@ func TestRealms(t *testing.T) {
 		"realm on loopback by name":              {place: placePublic, realm: "http://localhost:1/token", want: "leads to a loopback one"},
 		"realm of a cloud's metadata":            {place: placeLoopback, realm: "http://169.254.169.254/latest/meta-data", want: "leads to a link-local one"},
 		"realm of a private host":                {place: placePublic, realm: "http://10.0.0.1/token", want: "leads to a private one"},
-		"realm with a user":                      {place: placeLoopback, realm: "http://a:b@127.0.0.1/token", want: "no usable token server"},
+		"realm with a user":                      {place: placeLoopback, realm: "http://a:b@127.0.0.1/token", want: "no usable token server: it has a password in its address"},
 		"realm of another scheme":                {place: placeLoopback, realm: "file:///etc/passwd", want: "no usable token server"},
 		"realm without a host":                   {place: placeLoopback, realm: "https:///token", want: "no usable token server"},
 		"realm that is a path":                   {place: placeLoopback, realm: "/token", want: "no usable token server"},

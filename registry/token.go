@@ -126,7 +126,12 @@ func readToken(server *url.URL, r *request, resp *http.Response, err error) (tok
 		resp, err = r.judge(resp) //nolint:bodyclose // readAll does
 	}
 	if err != nil {
-		return tokenAnswer{}, fmt.Errorf("ask for token at %s: %w", shown(server), err)
+		err = fmt.Errorf("ask for token at %s: %w", shown(server), err)
+		if errors.Is(err, ErrNotFound) {
+			// It says nothing of what the registry has.
+			err = &noTokenServerError{err}
+		}
+		return tokenAnswer{}, err
 	}
 	body, err := readAll(resp, maxTokenAnswer)
 	if err != nil {
@@ -166,3 +171,10 @@ func parseToken(body []byte, now time.Time) (tokenAnswer, error) {
 	// A tenth of its life is for the way to the registry.
 	return tokenAnswer{token: token{value: value, expiry: now.Add(life - life/10)}, refresh: said.RefreshToken}, nil
 }
+
+// noTokenServerError is a token server's 404. It unwraps to no *Error, which would
+// be taken for the registry's answer about an image.
+type noTokenServerError struct{ cause error }
+
+func (e *noTokenServerError) Error() string        { return e.cause.Error() }
+func (e *noTokenServerError) Is(target error) bool { return target == ErrNotFound }

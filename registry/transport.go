@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/textproto"
 	"net/url"
 	"strings"
 	"sync"
@@ -241,6 +242,11 @@ func (o *origin) unanswered(method string, target *url.URL, err error) error {
 	var header tls.RecordHeaderError
 	if errors.As(err, &header) && string(header.RecordHeader[:]) == "HTTP/" {
 		err = errors.New("http: server gave HTTP response to HTTPS client")
+	}
+	// Go's text has the header in it, which may be an address with a signature.
+	var protocol textproto.ProtocolError
+	if errors.As(err, &protocol) && strings.HasPrefix(string(protocol), "malformed MIME header") {
+		err = errors.New("the answer has a malformed header")
 	}
 	var dial *net.OpError
 	if errors.As(err, &dial) && dial.Op == "dial" && !o.answered.Load() {
