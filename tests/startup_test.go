@@ -19,8 +19,8 @@ import (
 // program's start, measured beside it: a millisecond means another thing on each
 // machine, and on one machine from hour to hour.
 const (
-	startRatio      = 3.5  // berth --version against an empty Go program, medians
-	packageShare    = 0.04 // initialising any one package
+	startRatio   = 3.5  // berth --version against an empty Go program, medians
+	packageShare = 0.04 // initialising any one package
 	// Initialising all packages together: 0.38 on a quiet machine, 0.1 of it for what
 	// registries are asked with, and half as much again on a busy one.
 	allPackageShare = 0.65
