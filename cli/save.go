@@ -76,14 +76,22 @@ func (s *session) saveTo(ctx context.Context, w io.Writer, names []string, o ima
 	if err != nil {
 		return err
 	}
+	if err := unpackBox(ctx, b, names...); err != nil {
+		return err
+	}
+	_, err = b.images.Save(ctx, w, names, o)
+	return interrupted(ctx, err)
+}
+
+// unpackBox stores box if it is one of the names: it is there before it is first
+// used.
+func unpackBox(ctx context.Context, b *backend, names ...string) error {
 	for _, name := range names {
 		if image.IsBox(name) {
-			// It is there before it is first used.
 			if _, err := findImage(ctx, b.images, name); err != nil {
 				return err
 			}
 		}
 	}
-	_, err = b.images.Save(ctx, w, names, o)
-	return interrupted(ctx, err)
+	return nil
 }

@@ -35,6 +35,9 @@ func (s *session) tag(ctx context.Context, source, target string) error {
 	if err != nil {
 		return err
 	}
+	if err := unpackBox(ctx, b, source); err != nil {
+		return err
+	}
 	return b.images.Tag(ctx, source, target)
 }
 
