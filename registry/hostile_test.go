@@ -56,7 +56,7 @@ func TestMalformedHeader(t *testing.T) {
 			t.Error(err)
 		}
 	})}
-	go s.Serve(l) //nolint:errcheck // ends with Close
+	go s.Serve(l)
 	defer s.Close()
 	_, _, err = ask(t, l.Addr().String())
 	if err == nil || !strings.Contains(err.Error(), "malformed header") || strings.Contains(err.Error(), "SECRET") {
