@@ -30,7 +30,7 @@ func loginCommand() *command {
 		args: "[OPTIONS] [SERVER]", short: "Authenticate to a registry",
 		about: `Login asks a registry, Docker Hub without a SERVER, whether it takes a user name and password, and keeps them for later commands if it does. What was not given with flags is asked for on the terminal. Without flags, what is kept already is tried first.
 
-The login is kept in ~/.docker/config.json, where docker finds it too, or in the file that --authfile, REGISTRY_AUTH_FILE or DOCKER_CONFIG names. If that file names a helper program (credsStore, credHelpers), the helper keeps it; else it is in the file as it is, readable by its owner only. All other contents of the file stay as they were.`,
+The login is kept in ~/.docker/config.json, where docker finds it too, or in the file that --authfile or REGISTRY_AUTH_FILE names, or in the folder that DOCKER_CONFIG names. If that file names a helper program (credsStore, credHelpers), the helper keeps it; else it is in the file as it is, readable by its owner only. All other contents of the file stay as they were.`,
 		max: 1, mixed: true, operands: []operand{knownRegistry},
 		examples: []example{
 			{"Log in to Docker Hub.", "berth login"},

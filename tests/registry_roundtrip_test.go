@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,24 +14,46 @@ import (
 // what two other tools then pull is the same to the byte, for a digest says so.
 // That of debootstrap's root is berth's own, below.
 func TestRoundTrip(t *testing.T) {
-	leaveToHost(t)
-	tests := []struct {
-		name    string
-		command []string
-		want    string
-	}{
+	roundTrip(t, inMemory, []travelled{
 		{"busybox", words("echo made by umoci"), "made by umoci"},
 		{"python3", nil, `{"python": 3}`},
 		{"nginx", words("nginx -T -q"), "server {"},
 		{"sixty", words("cat /srv/59/layer /srv/1/layer"), "59\n1"},
 		{"corners", words("cat /srv/opaque/new /srv/replaced/folder-by-file"), "y\ny"},
+	})
+}
+
+// TestSoakRoundTrip has the images that take long: 1 GiB in one layer.
+func TestSoakRoundTrip(t *testing.T) {
+	if os.Getenv("BERTH_SOAK") == "" {
+		t.Skip("by design: 1 GiB goes around in make test-soak")
 	}
+	roundTrip(t, onDisk, []travelled{
+		{"debian", words("cat /etc/debian_version"), "12."},
+		{"big", words("echo all of it"), "all of it"},
+	})
+}
+
+// travelled is an image, a command in it, and what that prints.
+type travelled struct {
+	name    string
+	command []string
+	want    string
+}
+
+// onDisk leaves temporary folders where they are.
+func onDisk(*testing.T) {}
+
+// roundTrip does as TestRoundTrip says; place chooses where temporary folders are.
+func roundTrip(t *testing.T, place func(*testing.T), tests []travelled) {
+	t.Helper()
+	leaveToHost(t)
 	var names []string
 	for _, test := range tests {
 		names = append(names, test.name)
 	}
 	layouts := fixture.Images(t, names...)
-	inMemory(t)
+	place(t)
 	// Before the ledger, which they outlive.
 	r, other := registries.Start(t, registries.Plain), registries.Start(t, registries.Plain)
 	s, skopeo, podman := newStage(t), newSkopeo(t), newPodman(t)
