@@ -10,8 +10,9 @@ import (
 var (
 	// ErrInvalidReference: the text is no docker reference.
 	ErrInvalidReference = errors.New("invalid reference format")
-	// ErrCorrupt: stored content does not match its digest, size or schema.
-	ErrCorrupt = errors.New("image store content is damaged")
+	// ErrCorrupt: content, stored or on its way, does not match its digest, size or
+	// schema.
+	ErrCorrupt = errors.New("content is damaged")
 	// ErrHostileEntry: a layer entry tries to leave the layer, or cannot exist in
 	// one. The error around it names the entry.
 	ErrHostileEntry = archive.ErrHostile

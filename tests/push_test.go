@@ -83,6 +83,7 @@ func (l *weakLink) serve(client net.Conn) {
 // TestPushOverWeakLink: an upload goes on where its connection broke, and what
 // arrives is whole.
 func TestPushOverWeakLink(t *testing.T) {
+	leaveToHost(t)
 	fixture.NeedRoot(t)
 	fixture.NeedTool(t, "skopeo")
 	berth := fixture.Berth(t)

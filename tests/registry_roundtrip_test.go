@@ -30,7 +30,7 @@ func TestSoakRoundTrip(t *testing.T) {
 	}
 	roundTrip(t, onDisk, []travelled{
 		{"debian", words("cat /etc/debian_version"), "12."},
-		{"big", words("echo all of it"), "all of it"},
+		{"big", words("busybox echo all of it"), "all of it"},
 	})
 }
 

@@ -150,7 +150,7 @@ func (f *Files) edit(ctx context.Context, path string, change func(*authFile, []
 	if err := os.Remove(target + draftSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	old, err := os.ReadFile(target)
+	old, err := jsonfile.Content(target)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"berth/registry/jsonfile"
 )
 
 // certificates are what certs.d has for one registry. Nil is nothing.
@@ -102,7 +104,7 @@ func addCertificates(c *certificates, folder string) (*certificates, error) {
 }
 
 func (c *certificates) addCA(path string) error {
-	data, err := os.ReadFile(path)
+	data, err := jsonfile.Content(path)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"berth/registry/jsonfile"
 )
 
 // registry is one [[registry]] of registries.conf.
@@ -150,7 +152,7 @@ func listConf(folder string) ([]string, error) {
 // readRegistriesFile reads one file; none is as an empty one. A drop-in is of
 // version 2.
 func readRegistriesFile(path string, dropIn bool) ([]registry, error) {
-	data, err := os.ReadFile(path)
+	data, err := jsonfile.Content(path)
 	if absent(err) {
 		return nil, nil
 	}

@@ -10,18 +10,39 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Read decodes the file at path into v. An empty file is as one that holds an
 // empty object. A file that is not there is an fs.ErrNotExist.
 func Read(path string, v any) error {
-	data, err := os.ReadFile(path)
+	data, err := Content(path)
 	if err != nil {
 		return err
 	}
 	return Decode(path, data, v)
+}
+
+// maxSize bounds a file that a user wrote, in bytes.
+const maxSize = 64 << 20
+
+// Content returns what is in a file of a user's, of any format. A shell's <(...)
+// is read like a file; a FIFO that nobody writes to is empty and not waited for.
+func Content(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxSize+1))
+	if err == nil && len(data) > maxSize {
+		err = &os.PathError{Op: "read", Path: path, Err: fmt.Errorf("more than %d bytes", maxSize)}
+	}
+	return data, err
 }
 
 // Decode is Read for content that is at hand; name stands for the file in errors.

@@ -2,11 +2,15 @@ package jsonfile
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestDecode(t *testing.T) {
@@ -61,5 +65,30 @@ func TestRead(t *testing.T) {
 	}
 	if err := Read(path, &got); err != nil || got["a"] != 1 {
 		t.Errorf("got %v, %v", got, err)
+	}
+}
+
+// TestContentOfPipes: a FIFO without a writer is empty, and one with a writer is
+// read to the end, as a shell's <(...) is.
+func TestContentOfPipes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fifo")
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Content(path); err != nil || len(got) != 0 {
+		t.Errorf("nobody writes: %q, %v", got, err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	go func() {
+		time.Sleep(20 * time.Millisecond)
+		w.WriteString("late")
+		w.Close()
+	}()
+	if got, err := Content(fmt.Sprintf("/dev/fd/%d", r.Fd())); err != nil || string(got) != "late" {
+		t.Errorf("somebody writes late: %q, %v", got, err)
 	}
 }
