@@ -9,6 +9,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // lingerTime is how long Run waits on leaving for output that is being
@@ -212,7 +214,7 @@ func (c *Client) wait(ctx context.Context, signals *signals, ends <-chan ending)
 	for {
 		select {
 		case end := <-ends:
-			return end
+			return c.hangup(signals, end)
 		case <-ctx.Done():
 			return ending{err: ctx.Err()}
 		case <-signals.resize:
@@ -226,6 +228,24 @@ func (c *Client) wait(ctx context.Context, signals *signals, ends <-chan ending)
 				_ = c.write(numberFrame(frameSignal, n))
 			}
 		}
+	}
+}
+
+// hangupTime is how long the signal of a hangup is waited for.
+const hangupTime = 200 * time.Millisecond
+
+// hangup tells a terminal that has hung up from one that fails: a copier sees
+// EIO of both (termios(3)), maybe before the SIGHUP has come through, and it is
+// the signal that the caller ends by.
+func (c *Client) hangup(signals *signals, end ending) ending {
+	if !c.o.TTY || !errors.Is(end.err, unix.EIO) {
+		return end
+	}
+	select {
+	case sig := <-signals.other:
+		return ending{err: &SignalError{sig}}
+	case <-time.After(hangupTime):
+		return end
 	}
 }
 

@@ -183,6 +183,35 @@ func TestRestoredOnEveryPath(t *testing.T) {
 	}
 }
 
+// TestHangup: the signal of a hangup that comes after what a copier saw of it is
+// what ended the client.
+func TestHangup(t *testing.T) {
+	broken := &os.PathError{Op: "write", Path: "/dev/pts/0", Err: unix.EIO}
+	for _, c := range []struct {
+		name string
+		tty  bool
+		end  error
+		sig  os.Signal
+		want string
+	}{
+		{"late signal", true, broken, unix.SIGHUP, "attach ended by signal: hangup"},
+		{"no signal", true, broken, nil, broken.Error()},
+		{"no terminal", false, broken, nil, broken.Error()},
+		{"another error", true, ErrLost, nil, ErrLost.Error()},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := &signals{make(chan os.Signal, 1), make(chan os.Signal, 1)}
+			if c.sig != nil {
+				time.AfterFunc(10*time.Millisecond, func() { s.other <- c.sig })
+			}
+			client := &Client{o: ClientOptions{TTY: c.tty}}
+			if got := client.hangup(s, ending{err: c.end}); got.err == nil || got.err.Error() != c.want {
+				t.Errorf("ended by %v, want %s", got.err, c.want)
+			}
+		})
+	}
+}
+
 func TestRestoredOnPanic(t *testing.T) {
 	con := newConsole(t)
 	c := &Client{o: con.options()}
