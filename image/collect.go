@@ -80,6 +80,9 @@ func (s *Store) unnamed(keep func(layer string) bool) (unnamed, error) {
 	if err != nil {
 		return waste, fmt.Errorf("keep what no image names: %w", err)
 	}
+	if err := s.addNeeded(used); err != nil {
+		return waste, err
+	}
 	if err := waste.addLayers(s, used, keep); err != nil {
 		return waste, err
 	}

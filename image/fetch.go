@@ -61,6 +61,8 @@ func (p *pull) fetch(ctx context.Context) error {
 	start(func() error { return p.document(ctx, desc, p.content) })
 	if err := p.fetchConfig(ctx, start); err != nil {
 		cancel(err)
+	} else if err := p.declare(ctx); err != nil {
+		cancel(err)
 	} else {
 		jobs := p.jobs()
 		for _, j := range jobs {

@@ -104,6 +104,11 @@ func (l *load) run(ctx context.Context) ([]Loaded, error) {
 	if err := l.read(ctx); err != nil {
 		return nil, err
 	}
+	defer func() {
+		for _, item := range l.items {
+			item.pull.need.close()
+		}
+	}()
 	for range maxRepairs {
 		for _, item := range l.items {
 			if item.have = l.stored(item); item.have != nil {

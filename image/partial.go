@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"berth/state"
@@ -147,7 +148,7 @@ func (s *Store) sweepPartials() error {
 	}
 	for _, n := range names {
 		fi, err := n.Info()
-		if err != nil || time.Since(fi.ModTime()) < partialGrace {
+		if err != nil || time.Since(fi.ModTime()) < partialGrace && !strings.HasPrefix(n.Name(), needPrefix) {
 			continue
 		}
 		path := s.fetchPath() + "/" + n.Name()

@@ -14,7 +14,8 @@ const (
 	// maxLayers is how many layers an image may have. Docker's overlay driver stops
 	// at 128.
 	maxLayers = 500
-	// maxRepairs is how often a pull fetches again what was removed under its hands.
+	// maxRepairs is how often a pull fetches again what was removed under its hands
+	// by a program that knows nothing of needs (need.go).
 	maxRepairs = 10
 )
 
@@ -75,6 +76,7 @@ func (s *Store) Pull(ctx context.Context, src Source, ref Reference, o PullOptio
 	if err := s.sweep(); err != nil {
 		return Pulled{}, err
 	}
+	defer func() { p.need.close() }()
 	for range maxRepairs {
 		if err := p.fetch(ctx); err != nil {
 			return Pulled{}, err
@@ -104,6 +106,8 @@ type pull struct {
 	concurrency int
 	// verb and subject are what errors call this: "pull" or "load", and the image.
 	verb, subject string
+	// need keeps others from removing what this has counted on since fetch.
+	need *reliance
 
 	// known is the digest by which the source knows ref.
 	known Digest

@@ -246,6 +246,9 @@ func (s *Store) deleteContent(index Index, entries []entry, keep func(layer stri
 		// image's damage, not this one's: Collect removes the rest when it has gone.
 		return nil, nil //nolint:nilerr // as said
 	}
+	if err := s.addNeeded(used); err != nil {
+		return nil, err
+	}
 	var blobs []Digest
 	for _, e := range entries {
 		blobs = append(blobs, e.desc.Digest, e.id())

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"berth/tests/fixture"
+	"berth/tests/ledger"
 	"berth/tests/registries"
 )
 
@@ -89,6 +90,8 @@ func TestPushOverWeakLink(t *testing.T) {
 	berth := fixture.Berth(t)
 	root, run := fixture.Roots(t)
 	registry := registries.Start(t, registries.Plain)
+	// Other packages' ledgers would count the pushing process.
+	ledger.Take(t, root, run)
 	// The first cut is in the first chunk, the second in what is left of it.
 	link := newWeakLink(t, registry.Host, 20<<20, 30<<20)
 	name := link.Addr().String() + "/app:1"
