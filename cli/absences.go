@@ -5,7 +5,7 @@ import "strings"
 // absence is a command of docker's client, or a flag of one, that berth does not
 // have. The page on coming from docker lists them all.
 type absence struct {
-	// what is "pull", "image tag", "swarm" with all that is behind it, or
+	// what is "build", "image build", "swarm" with all that is behind it, or
 	// "run --isolation"; run means create as well.
 	what string
 	// why berth has none of it, and what does the same; empty for nothing.

@@ -13,12 +13,7 @@ import (
 )
 
 // pullFlags are the flags of pull.
-type pullFlags struct {
-	registry   registryFlags
-	all, quiet bool
-	platform   string
-	warn       []string
-}
+type pullFlags struct{ transferFlags }
 
 func pullCommand() *command {
 	return &command{
@@ -37,12 +32,8 @@ The last line on stdout is the image's full reference. Signals give a pull up: t
 		},
 		build: func(s *session) ([]*option.Option, action) {
 			var f pullFlags
-			return sortOptions(append(f.registry.options(),
-				option.Switch(&f.all, "a,all-tags", "Download all tagged images in the repository"),
-				contentTrust(&f.warn),
-				s.platformOption(&f.platform, "Set platform if server is multi-platform capable"),
-				option.Switch(&f.quiet, "q,quiet", "Suppress verbose output"),
-			)), func(ctx context.Context, args []string) error { return s.pull(ctx, &f, args[0]) }
+			platform := s.platformOption(&f.platform, "Set platform if server is multi-platform capable")
+			return f.options("Download all tagged images in the repository", platform), func(ctx context.Context, args []string) error { return s.pull(ctx, &f, args[0]) }
 		},
 	}
 }
@@ -52,14 +43,7 @@ func (s *session) pull(ctx context.Context, f *pullFlags, name string) error {
 	if err != nil {
 		return clientFault(err)
 	}
-	platform, err := parsePlatform(f.platform)
-	if err != nil {
-		return err
-	}
-	for _, text := range f.warn {
-		s.warn(text)
-	}
-	b, err := s.open()
+	b, platform, err := f.begin(s)
 	if err != nil {
 		return err
 	}

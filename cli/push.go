@@ -14,12 +14,7 @@ import (
 )
 
 // pushFlags are the flags of push.
-type pushFlags struct {
-	registry   registryFlags
-	all, quiet bool
-	platform   string
-	warn       []string
-}
+type pushFlags struct{ transferFlags }
 
 func pushCommand() *command {
 	return &command{
@@ -37,12 +32,8 @@ Signals give a push up: the status is then 128 and the signal's number. What arr
 		},
 		build: func(s *session) ([]*option.Option, action) {
 			var f pushFlags
-			return sortOptions(append(f.registry.options(),
-				option.Switch(&f.all, "a,all-tags", "Push all tags of an image to the repository"),
-				contentTrust(&f.warn),
-				option.Text(&f.platform, "platform", "string", "Push only if the image is for this platform"),
-				option.Switch(&f.quiet, "q,quiet", "Suppress verbose output"),
-			)), func(ctx context.Context, args []string) error { return s.push(ctx, &f, args[0]) }
+			platform := option.Text(&f.platform, "platform", "string", "Push only if the image is for this platform")
+			return f.options("Push all tags of an image to the repository", platform), func(ctx context.Context, args []string) error { return s.push(ctx, &f, args[0]) }
 		},
 	}
 }
@@ -52,14 +43,7 @@ func (s *session) push(ctx context.Context, f *pushFlags, name string) error {
 	if err != nil {
 		return clientFault(err)
 	}
-	platform, err := parsePlatform(f.platform)
-	if err != nil {
-		return err
-	}
-	for _, text := range f.warn {
-		s.warn(text)
-	}
-	b, err := s.open()
+	b, platform, err := f.begin(s)
 	if err != nil {
 		return err
 	}

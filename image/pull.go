@@ -44,7 +44,8 @@ type Pulled struct {
 
 // Pull brings the image that ref names from src into the store: manifest, config
 // and layers, each verified by size and digest, every layer unpacked and the tar
-// in it compared with what the config says. The image appears, with its name, when
+// in it compared with what the config says; a layer that is unpacked already is
+// taken as it is. The image appears, with its name, when
 // all of it is on disk; until then other images see nothing of it.
 //
 // Any number of processes may pull at once: each blob is fetched by one of them.
